@@ -1,0 +1,145 @@
+/*
+ * catalog.h
+ *		Reading and writing deltaflow's own tables, one file per table behind it.
+ *
+ * Every function runs as the extension's owner whatever the caller may do, with
+ * search_path pinned; checking privileges is the caller's business.  Structs are
+ * palloc'd in CurrentMemoryContext.
+ */
+#ifndef DELTAFLOW_CATALOG_CATALOG_H
+#define DELTAFLOW_CATALOG_CATALOG_H
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+typedef enum RunState
+{
+	STATE_RUNNING,
+	STATE_PAUSED,
+	STATE_FAILED,
+	STATE_BACKFILLING			/* views only */
+} RunState;
+
+typedef struct PipelineRow
+{
+	int64		id;
+	char	   *name;
+	Oid			topic;
+	Oid			target;			/* InvalidOid: views over the topic */
+	char	   *filter;			/* NULL: none */
+	char	   *options;		/* jsonb text */
+	RunState	state;
+	char	   *last_error;
+	char	   *hint;
+	int64		epoch;
+	int64		generation;
+	TimestampTz watermark;		/* DT_NOBEGIN when none */
+	int64		system_identifier;
+	Oid			database_id;
+} PipelineRow;
+
+typedef struct PositionRow
+{
+	int32		partition;
+	int64		first_offset;
+	int64		next_offset;
+	int64		end_offset;		/* -1: not known */
+	TimestampTz max_event_time; /* DT_NOBEGIN when none */
+	int64		consumed,
+				applied,
+				late,
+				dead,
+				filtered,
+				redelivered;
+} PositionRow;
+
+typedef struct ViewRow
+{
+	int64		id;
+	int64		pipeline_id;
+	Oid			live;
+	Oid			batch;
+	Oid			state_table;
+	char	   *fingerprint;
+	Interval   *lateness;		/* NULL: none */
+	bool		emit_close;
+	char	   *options;
+	List	   *pinned;			/* of char *: "TimeZone=UTC" */
+	int			server_major;
+	RunState	state;
+	char	   *last_error;
+	char	   *hint;
+} ViewRow;
+
+/* pipeline.c */
+extern PipelineRow *pipeline_by_id(int64 id);	/* NULL when gone */
+extern PipelineRow *pipeline_by_name(const char *name);
+extern PipelineRow *pipeline_by_target(Oid target);	/* the ingest that fills this table */
+extern PipelineRow *pipeline_of_topic(Oid topic);	/* the pipeline of views over it */
+extern List *pipeline_list(void);	/* all, by id */
+extern int64 pipeline_insert(const PipelineRow *row, const char *start_at);
+extern void pipeline_delete(int64 id);	/* with positions, epochs; dead letters stay */
+
+/* Locks the row until transaction end and returns it as it is now; NULL when gone.  The first lock of every transaction that touches a pipeline. */
+extern PipelineRow *pipeline_lock(int64 id);
+
+/* Adds 1 to generation: the worker reloads before its next epoch. */
+extern void pipeline_changed(int64 id);
+extern void pipeline_set_state(int64 id, RunState state, const char *error, const char *hint);
+
+/*
+ * Takes the row for the next epoch: false when epoch or generation are not what
+ * the caller believes, that is, somebody else ran or changed the pipeline.
+ */
+extern bool pipeline_begin_epoch(int64 id, int64 last_epoch, int64 generation);
+extern void pipeline_end_epoch(int64 id, int64 epoch, TimestampTz watermark, double rows_per_second);
+
+/* position.c */
+extern List *position_list(int64 pipeline_id);	/* of PositionRow, by partition */
+extern void position_insert(int64 pipeline_id, int32 partition, int64 first_offset);
+
+/* Stores *now where next_offset is still expected_next; ERROR (serialization failure) otherwise. */
+extern void position_advance(int64 pipeline_id, const PositionRow *now, int64 expected_next);
+
+/* view.c */
+extern ViewRow *view_by_live(Oid live);
+extern List *view_list(int64 pipeline_id);	/* of ViewRow, by id */
+extern int64 view_insert(const ViewRow *row);
+extern void view_delete(int64 id);	/* with its positions and late rows */
+extern void view_set_state(int64 id, RunState state, const char *error, const char *hint);
+extern void view_add_late(int64 id, int64 n);
+extern List *view_position_list(int64 view_id);	/* of PositionRow: first_offset, end_offset unused */
+extern void view_position_put(int64 view_id, const PositionRow *row);	/* insert or replace */
+
+/* epoch.c, dead_letter.c, late_row.c */
+extern void epoch_insert(int64 pipeline_id, int64 epoch, TimestampTz watermark,
+						 int32 partition, int64 first_offset, int64 next_offset, int64 records);
+
+#include "format/format.h"
+#include "kafka/record.h"
+extern void dead_letter_insert(int64 pipeline_id, const char *name, const char *topic,
+							   const KafkaRecord *record, const Refusal *why, int attempts);
+extern void late_row_insert(int64 view_id, int64 epoch, const char *topic, const KafkaRecord *record,
+							TimestampTz event_time, TimestampTz window_start, TimestampTz window_end,
+							const char *row_json);
+
+/* name -> ingest or view; ERROR with a hint when neither exists */
+typedef struct NamedObject
+{
+	PipelineRow *pipeline;		/* always set */
+	ViewRow    *view;			/* NULL: the name is an ingest's */
+} NamedObject;
+extern NamedObject *object_by_name(const char *name);
+
+/* identity.c: run a stretch of code as somebody, restricted; always paired, PG_FINALLY included */
+typedef struct Identity
+{
+	Oid			userid;
+	int			sec_context;
+	int			guc_level;
+} Identity;
+extern Identity identity_become(Oid userid, List *settings);	/* SECURITY_RESTRICTED_OPERATION, search_path = pg_catalog, pg_temp, plus "name=value" settings */
+extern Identity identity_become_owner(void);	/* the extension's owner, for catalog work */
+extern void identity_restore(Identity before);
+
+#endif							/* DELTAFLOW_CATALOG_CATALOG_H */

@@ -1,0 +1,20 @@
+/*
+ * compat.h
+ *		The one place for version differences between PostgreSQL 15 and 18.
+ *
+ * Code elsewhere uses the newest API's names; an entry here says what changed,
+ * and since when.  No other file may test PG_VERSION_NUM (`make lint` checks).
+ */
+#ifndef DELTAFLOW_COMPAT_H
+#define DELTAFLOW_COMPAT_H
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "deltaflow supports PostgreSQL 15 to 18"
+#endif
+
+/* 16: varatt.h left postgres.h */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#endif							/* DELTAFLOW_COMPAT_H */

@@ -1,0 +1,22 @@
+/*
+ * bounds.h
+ *		Limits that the engine itself sets on the next scans of a topic.
+ *
+ * A batch answer at an epoch must read the topic exactly up to the pipeline's
+ * positions, not up to today's end offsets.
+ */
+#ifndef DELTAFLOW_FDW_BOUNDS_H
+#define DELTAFLOW_FDW_BOUNDS_H
+
+#include "kafka/consumer.h"
+
+/*
+ * Until scan_bounds_clear(), scans of this topic in this backend read, per
+ * partition, from `from` (NULL: the topic's start) up to but not including
+ * `upto`; partitions not named in upto are not read.  Cleared at transaction end.
+ */
+extern void scan_bounds_set(Oid topic_relid, const KafkaPosition *from, int nfrom,
+							const KafkaPosition *upto, int nupto);
+extern void scan_bounds_clear(void);
+
+#endif							/* DELTAFLOW_FDW_BOUNDS_H */

@@ -1,0 +1,49 @@
+/*
+ * epoch.h
+ *		A pipeline at run time, and the one function that moves it: an epoch.
+ */
+#ifndef DELTAFLOW_INGEST_EPOCH_H
+#define DELTAFLOW_INGEST_EPOCH_H
+
+#include "catalog/catalog.h"
+
+typedef struct Pipeline Pipeline;	/* loaded, with consumer, decoder, views; in one memory context */
+
+typedef enum EpochOutcome
+{
+	EPOCH_COMMITTED,			/* something was consumed and committed */
+	EPOCH_IDLE,					/* nothing to do now */
+	EPOCH_RELOAD,				/* the catalog moved on: close, load again */
+	EPOCH_PAUSED,				/* the pipeline is paused or failed, reason in the catalog */
+	EPOCH_AGAIN					/* the attempt failed and was rolled back; back off as pipeline_backoff() says, then call again */
+} EpochOutcome;
+
+/*
+ * Loads the pipeline and opens its consumer at the stored positions.  To be
+ * called outside a transaction (it runs its own) from a worker.  NULL when the
+ * pipeline is gone.
+ */
+extern Pipeline *pipeline_load(int64 id);
+extern void pipeline_close(Pipeline *pipeline);
+
+/*
+ * One epoch = one transaction.  Takes up to the configured number of records
+ * and time, stores, folds, moves positions, commits.  Never waits while a
+ * transaction is open.  Errors do not escape but for those of shutdown.
+ */
+extern EpochOutcome pipeline_epoch(Pipeline *pipeline);
+
+extern int	pipeline_wakeup_fd(Pipeline *pipeline);
+extern void pipeline_drain_wakeup(Pipeline *pipeline);
+
+/* Milliseconds to wait before the next call when it said IDLE or AGAIN. */
+extern long pipeline_backoff(const Pipeline *pipeline);
+
+/*
+ * In the caller's backend and transaction: takes what the topic holds now, in one
+ * epoch per call of the loop inside, all in the caller's transaction.  Returns
+ * records taken.  For run_once().
+ */
+extern int64 pipeline_run_once(int64 id);
+
+#endif							/* DELTAFLOW_INGEST_EPOCH_H */

@@ -1,0 +1,64 @@
+/*
+ * record.h
+ *		One Kafka message as the rest of deltaflow sees it, and batches of them.
+ *
+ * Memory: key, value and headers point into the client library's buffers and
+ * live until the batch is released.
+ */
+#ifndef DELTAFLOW_KAFKA_RECORD_H
+#define DELTAFLOW_KAFKA_RECORD_H
+
+typedef struct KafkaRecord
+{
+	int32		partition;
+	int64		offset;
+	const char *key;			/* NULL: no key */
+	size_t		key_len;
+	const char *value;			/* NULL: tombstone */
+	size_t		value_len;
+	int64		timestamp_ms;	/* broker's or producer's, -1 when none */
+	void	   *message;		/* the library's own, for record_headers() */
+} KafkaRecord;
+
+typedef struct KafkaHeader
+{
+	const char *name;
+	const char *value;			/* NULL: null header */
+	size_t		value_len;
+} KafkaHeader;
+
+/* The end of a partition was reached: the next fetch would be at this offset,
+ * behind control records and compacted gaps. */
+typedef struct KafkaEnd
+{
+	int32		partition;
+	int64		next_offset;
+} KafkaEnd;
+
+/*
+ * Records kept from poll until the epoch that took them is over, so that a
+ * failed epoch can be tried again.
+ */
+typedef struct KafkaBatch
+{
+	KafkaRecord *records;		/* in the order polled: rising offsets per partition */
+	int			nrecords;
+	int			capacity;
+	KafkaEnd   *ends;			/* reached after the records polled before them */
+	int			nends;
+	int			ends_capacity;
+	size_t		bytes;			/* payload held */
+} KafkaBatch;
+
+extern KafkaBatch *batch_create(int capacity);	/* in CurrentMemoryContext; grows */
+
+/* Frees the first n records with their payload; those behind move to the front. */
+extern void batch_release(KafkaBatch *batch, int n);
+
+/* Frees everything, the batch too. */
+extern void batch_destroy(KafkaBatch *batch);
+
+/* Up to max headers of a record, in order, duplicates kept; returns how many there are. */
+extern int	record_headers(const KafkaRecord *record, KafkaHeader *headers, int max);
+
+#endif							/* DELTAFLOW_KAFKA_RECORD_H */
