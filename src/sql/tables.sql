@@ -130,6 +130,14 @@ CREATE TABLE deltaflow.late_row (
     row_data jsonb NOT NULL
 );
 
-SELECT pg_catalog.pg_extension_config_dump(format('deltaflow.%I', t), '')
-FROM unnest(ARRAY['pipeline', 'position', 'view', 'view_position', 'epoch', 'dead_letter', 'late_row',
-                  'pipeline_id_seq', 'view_id_seq', 'dead_letter_id_seq', 'late_row_id_seq']) t;
+SELECT pg_catalog.pg_extension_config_dump('deltaflow.pipeline', '');
+SELECT pg_catalog.pg_extension_config_dump('deltaflow.position', '');
+SELECT pg_catalog.pg_extension_config_dump('deltaflow.view', '');
+SELECT pg_catalog.pg_extension_config_dump('deltaflow.view_position', '');
+SELECT pg_catalog.pg_extension_config_dump('deltaflow.epoch', '');
+SELECT pg_catalog.pg_extension_config_dump('deltaflow.dead_letter', '');
+SELECT pg_catalog.pg_extension_config_dump('deltaflow.late_row', '');
+SELECT pg_catalog.pg_extension_config_dump('deltaflow.pipeline_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('deltaflow.view_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('deltaflow.dead_letter_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('deltaflow.late_row_id_seq', '');
