@@ -17,4 +17,9 @@
 #include "varatt.h"
 #endif
 
+/* 16: name lists are parsed with soft errors */
+#if PG_VERSION_NUM < 160000
+#define stringToQualifiedNameList(string, escontext) stringToQualifiedNameList(string)
+#endif
+
 #endif							/* DELTAFLOW_COMPAT_H */

@@ -27,6 +27,7 @@ typedef struct PipelineRow
 	Oid			topic;
 	Oid			target;			/* InvalidOid: views over the topic */
 	char	   *filter;			/* NULL: none */
+	char	   *start_at;		/* as the user gave it */
 	char	   *options;		/* jsonb text */
 	RunState	state;
 	char	   *last_error;
@@ -77,7 +78,8 @@ extern PipelineRow *pipeline_by_name(const char *name);
 extern PipelineRow *pipeline_by_target(Oid target);	/* the ingest that fills this table */
 extern PipelineRow *pipeline_of_topic(Oid topic);	/* the pipeline of views over it */
 extern List *pipeline_list(void);	/* all, by id */
-extern int64 pipeline_insert(const PipelineRow *row, const char *start_at);
+extern List *pipeline_list_of_relation(Oid relid);	/* those with it as topic or target */
+extern int64 pipeline_insert(const PipelineRow *row);	/* stamped with this server and database */
 extern void pipeline_delete(int64 id);	/* with positions, epochs; dead letters stay */
 
 /* Locks the row until transaction end and returns it as it is now; NULL when gone.  The first lock of every transaction that touches a pipeline. */
@@ -85,11 +87,17 @@ extern PipelineRow *pipeline_lock(int64 id);
 
 /* Adds 1 to generation: the worker reloads before its next epoch. */
 extern void pipeline_changed(int64 id);
+
+/* Changes the state, and generation with it.  STATE_RUNNING adopts a copied pipeline for this server and database. */
 extern void pipeline_set_state(int64 id, RunState state, const char *error, const char *hint);
 
+/* Notes what the running pipeline is struggling with; the next epoch that commits clears it. */
+extern void pipeline_set_trouble(int64 id, const char *error, const char *hint);
+
 /*
- * Takes the row for the next epoch: false when epoch or generation are not what
- * the caller believes, that is, somebody else ran or changed the pipeline.
+ * Locks the row for the next epoch: false when it is not running, or epoch or
+ * generation are not what the caller believes, that is, somebody else ran or
+ * changed the pipeline.
  */
 extern bool pipeline_begin_epoch(int64 id, int64 last_epoch, int64 generation);
 extern void pipeline_end_epoch(int64 id, int64 epoch, TimestampTz watermark, double rows_per_second);
@@ -100,6 +108,9 @@ extern void position_insert(int64 pipeline_id, int32 partition, int64 first_offs
 
 /* Stores *now where next_offset is still expected_next; ERROR (serialization failure) otherwise. */
 extern void position_advance(int64 pipeline_id, const PositionRow *now, int64 expected_next);
+
+/* Sets a partition's next offset by hand; false when there is no such row. */
+extern bool position_move(int64 pipeline_id, int32 partition, int64 next_offset);
 
 /* view.c */
 extern ViewRow *view_by_live(Oid live);
@@ -114,6 +125,7 @@ extern void view_position_put(int64 view_id, const PositionRow *row);	/* insert 
 /* epoch.c, dead_letter.c, late_row.c */
 extern void epoch_insert(int64 pipeline_id, int64 epoch, TimestampTz watermark,
 						 int32 partition, int64 first_offset, int64 next_offset, int64 records);
+extern void epoch_prune(int64 pipeline_id, int64 upto_epoch);	/* forgets epochs up to that one */
 
 #include "format/format.h"
 #include "kafka/record.h"

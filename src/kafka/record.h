@@ -8,6 +8,9 @@
 #ifndef DELTAFLOW_KAFKA_RECORD_H
 #define DELTAFLOW_KAFKA_RECORD_H
 
+#include "common/int.h"
+#include "datatype/timestamp.h"
+
 typedef struct KafkaRecord
 {
 	int32		partition;
@@ -60,5 +63,17 @@ extern void batch_destroy(KafkaBatch *batch);
 
 /* Up to max headers of a record, in order, duplicates kept; returns how many there are. */
 extern int	record_headers(const KafkaRecord *record, KafkaHeader *headers, int max);
+
+/* The record's timestamp; false when it has none or one that no timestamptz can hold. */
+static inline bool
+record_time(const KafkaRecord *record, TimestampTz *time)
+{
+	int64		microseconds;
+
+	if (record->timestamp_ms < 0 || pg_mul_s64_overflow(record->timestamp_ms, 1000, &microseconds))
+		return false;
+	*time = microseconds - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	return IS_VALID_TIMESTAMP(*time);
+}
 
 #endif							/* DELTAFLOW_KAFKA_RECORD_H */

@@ -1,0 +1,131 @@
+/*
+ * dead_letter.c
+ *		Table deltaflow.dead_letter: records set aside, whole, with the reason.
+ *
+ * What a producer or a user's function wrote is hostile: text is made valid in
+ * the server's encoding and cut before it is stored; key and value stay bytes.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/timestamp.h"
+
+#include "catalog/statement.h"
+#include "compat.h"
+
+#define MAX_HEADERS		256
+#define MAX_TEXT		4000	/* bytes of a message or detail */
+
+/* Bytes as a bytea argument. */
+static Datum
+bytes_argument(const char *bytes, size_t length, bool *isnull)
+{
+	bytea	   *result;
+
+	*isnull = (bytes == NULL);
+	if (bytes == NULL)
+		return (Datum) 0;
+	result = palloc(VARHDRSZ + length);
+	SET_VARSIZE(result, VARHDRSZ + length);
+	memcpy(VARDATA(result), bytes, length);
+	return PointerGetDatum(result);
+}
+
+/* Text that any client can read: valid in the server's encoding, at most MAX_TEXT bytes. */
+static char *
+readable(const char *text, size_t length)
+{
+	StringInfoData clean;
+	const char *end = text + Min(length, MAX_TEXT);
+
+	initStringInfo(&clean);
+	while (text < end)
+	{
+		int			width = pg_encoding_mblen(GetDatabaseEncoding(), text);
+
+		if (*text != '\0' && width <= end - text &&
+			pg_encoding_verifymbchar(GetDatabaseEncoding(), text, width) == width)
+		{
+			appendBinaryStringInfo(&clean, text, width);
+			text += width;
+		}
+		else
+		{
+			appendStringInfo(&clean, "\\x%02x", (unsigned char) *text);
+			text++;
+		}
+	}
+	return clean.data;
+}
+
+static Datum
+readable_argument(const char *text, bool *isnull)
+{
+	*isnull = (text == NULL);
+	return text == NULL ? (Datum) 0 : CStringGetTextDatum(readable(text, strlen(text)));
+}
+
+/* Headers as JSON text [[name, value], ...]: an object would lose duplicates. */
+static char *
+headers_json(const KafkaRecord *record)
+{
+	KafkaHeader *headers = palloc(sizeof(KafkaHeader) * MAX_HEADERS);
+	int			n = Min(record_headers(record, headers, MAX_HEADERS), MAX_HEADERS);
+	StringInfoData json;
+
+	if (n <= 0)
+		return NULL;
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '[');
+	for (int i = 0; i < n; i++)
+	{
+		appendStringInfoString(&json, i > 0 ? ", [" : "[");
+		escape_json(&json, readable(headers[i].name, strlen(headers[i].name)));
+		appendStringInfoString(&json, ", ");
+		if (headers[i].value == NULL)
+			appendStringInfoString(&json, "null");
+		else
+			escape_json(&json, readable(headers[i].value, headers[i].value_len));
+		appendStringInfoChar(&json, ']');
+	}
+	appendStringInfoChar(&json, ']');
+	return json.data;
+}
+
+void
+dead_letter_insert(int64 pipeline_id, const char *name, const char *topic,
+				   const KafkaRecord *record, const Refusal *why, int attempts)
+{
+	static Statement insert = {
+		"INSERT INTO deltaflow.dead_letter (pipeline_id, name, topic, partition, record_offset, record_time, "
+		"key, value, headers, stage, sqlstate, message, detail, column_name, attempts) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15)",
+		15, {INT8OID, TEXTOID, TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, TEXTOID, TEXTOID,
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID}
+	};
+	bool		isnull[15] = {false};
+	Datum		values[15];
+	TimestampTz time = 0;
+
+	values[0] = Int64GetDatum(pipeline_id);
+	values[1] = CStringGetTextDatum(name);
+	values[2] = CStringGetTextDatum(topic);
+	values[3] = Int32GetDatum(record->partition);
+	values[4] = Int64GetDatum(record->offset);
+	isnull[5] = !record_time(record, &time);
+	values[5] = TimestampTzGetDatum(time);
+	values[6] = bytes_argument(record->key, record->key_len, &isnull[6]);
+	values[7] = bytes_argument(record->value, record->value_len, &isnull[7]);
+	values[8] = text_argument(headers_json(record), &isnull[8]);
+	values[9] = CStringGetTextDatum(why->stage);
+	values[10] = CStringGetTextDatum(unpack_sql_state(why->sqlstate));
+	values[11] = readable_argument(why->message != NULL ? why->message : "", &isnull[11]);
+	values[12] = readable_argument(why->detail, &isnull[12]);
+	values[13] = text_argument(why->column, &isnull[13]);
+	values[14] = Int32GetDatum(attempts);
+	statement_execute(&insert, values, isnull);
+}

@@ -1,0 +1,42 @@
+/*
+ * epoch.c
+ *		Table deltaflow.epoch: what each epoch took, and the watermark it judged by.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/timestamp.h"
+
+#include "catalog/statement.h"
+#include "compat.h"
+
+void
+epoch_insert(int64 pipeline_id, int64 epoch, TimestampTz watermark,
+			 int32 partition, int64 first_offset, int64 next_offset, int64 records)
+{
+	static Statement insert = {
+		"INSERT INTO deltaflow.epoch (pipeline_id, epoch, topic_partition, committed_at, watermark, first_offset, "
+		"next_offset, records) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		8, {INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID}
+	};
+	Datum		values[] = {
+		Int64GetDatum(pipeline_id), Int64GetDatum(epoch), Int32GetDatum(partition),
+		TimestampTzGetDatum(GetCurrentTimestamp()), TimestampTzGetDatum(watermark),
+		Int64GetDatum(first_offset), Int64GetDatum(next_offset), Int64GetDatum(records)
+	};
+	bool		isnull[8] = {false};
+
+	isnull[4] = (watermark == DT_NOBEGIN);
+	statement_execute(&insert, values, isnull);
+}
+
+void
+epoch_prune(int64 pipeline_id, int64 upto_epoch)
+{
+	static Statement prune = {
+		"DELETE FROM deltaflow.epoch WHERE pipeline_id = $1 AND epoch <= $2", 2, {INT8OID, INT8OID}
+	};
+	Datum		values[] = {Int64GetDatum(pipeline_id), Int64GetDatum(upto_epoch)};
+
+	statement_execute(&prune, values, NULL);
+}

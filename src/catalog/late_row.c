@@ -1,0 +1,46 @@
+/*
+ * late_row.c
+ *		Table deltaflow.late_row: rows whose window had closed, kept with position.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "catalog/statement.h"
+#include "compat.h"
+
+/* A time as an argument, NULL for none. */
+static Datum
+time_argument(TimestampTz time, bool *isnull)
+{
+	*isnull = (time == DT_NOBEGIN);
+	return TimestampTzGetDatum(time);
+}
+
+void
+late_row_insert(int64 view_id, int64 epoch, const char *topic, const KafkaRecord *record,
+				TimestampTz event_time, TimestampTz window_start, TimestampTz window_end,
+				const char *row_json)
+{
+	static Statement insert = {
+		"INSERT INTO deltaflow.late_row (view_id, epoch, topic, partition, record_offset, event_time, window_start, "
+		"window_end, row_data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb)",
+		9, {INT8OID, INT8OID, TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
+	};
+	bool		isnull[9] = {false};
+	Datum		values[9];
+
+	values[0] = Int64GetDatum(view_id);
+	values[1] = Int64GetDatum(epoch);
+	values[2] = CStringGetTextDatum(topic);
+	isnull[3] = isnull[4] = (record == NULL);
+	values[3] = Int32GetDatum(record != NULL ? record->partition : 0);
+	values[4] = Int64GetDatum(record != NULL ? record->offset : 0);
+	values[5] = time_argument(event_time, &isnull[5]);
+	values[6] = time_argument(window_start, &isnull[6]);
+	values[7] = time_argument(window_end, &isnull[7]);
+	values[8] = CStringGetTextDatum(row_json);
+	statement_execute(&insert, values, isnull);
+}

@@ -1,0 +1,107 @@
+/*
+ * position.c
+ *		Table deltaflow.position: the next offset of each partition, and the books.
+ *
+ * Written in the epoch's transaction, one row per partition that moved, and only
+ * where the row still says what the epoch began with: a second consumer of the
+ * same pipeline cannot slip in between.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "catalog/statement.h"
+#include "compat.h"
+
+List *
+position_list(int64 pipeline_id)
+{
+	static Statement list = {
+		"SELECT topic_partition, first_offset, next_offset, end_offset, max_event_time, "
+		"consumed, applied, late, dead, filtered, redelivered "
+		"FROM deltaflow.position WHERE pipeline_id = $1 ORDER BY topic_partition",
+		1, {INT8OID}
+	};
+	Datum		key = Int64GetDatum(pipeline_id);
+	CatalogCall call;
+	List	   *rows = NIL;
+	uint64		n;
+
+	catalog_begin(&call);
+	n = statement_run(&list, &key, NULL);
+	MemoryContextSwitchTo(call.caller);
+	for (uint64 i = 0; i < n; i++)
+	{
+		PositionRow *row = palloc(sizeof(PositionRow));
+
+		row->partition = result_int32(i, 1);
+		row->first_offset = result_int64(i, 2, 0);
+		row->next_offset = result_int64(i, 3, 0);
+		row->end_offset = result_int64(i, 4, -1);
+		row->max_event_time = result_time(i, 5);
+		row->consumed = result_int64(i, 6, 0);
+		row->applied = result_int64(i, 7, 0);
+		row->late = result_int64(i, 8, 0);
+		row->dead = result_int64(i, 9, 0);
+		row->filtered = result_int64(i, 10, 0);
+		row->redelivered = result_int64(i, 11, 0);
+		rows = lappend(rows, row);
+	}
+	catalog_end(&call);
+	return rows;
+}
+
+void
+position_insert(int64 pipeline_id, int32 partition, int64 first_offset)
+{
+	static Statement insert = {
+		"INSERT INTO deltaflow.position (pipeline_id, topic_partition, first_offset, next_offset) "
+		"VALUES ($1, $2, $3, $3)",
+		3, {INT8OID, INT4OID, INT8OID}
+	};
+	Datum		values[] = {Int64GetDatum(pipeline_id), Int32GetDatum(partition), Int64GetDatum(first_offset)};
+
+	statement_execute(&insert, values, NULL);
+}
+
+void
+position_advance(int64 pipeline_id, const PositionRow *now, int64 expected_next)
+{
+	static Statement advance = {
+		"UPDATE deltaflow.position SET next_offset = $3, end_offset = $4, max_event_time = $5, consumed = $6, "
+		"applied = $7, late = $8, dead = $9, filtered = $10, redelivered = $11 "
+		"WHERE pipeline_id = $1 AND topic_partition = $2 AND next_offset = $12",
+		12, {INT8OID, INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID,
+		INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}
+	};
+	Datum		values[] = {
+		Int64GetDatum(pipeline_id), Int32GetDatum(now->partition), Int64GetDatum(now->next_offset),
+		Int64GetDatum(now->end_offset), TimestampTzGetDatum(now->max_event_time), Int64GetDatum(now->consumed),
+		Int64GetDatum(now->applied), Int64GetDatum(now->late), Int64GetDatum(now->dead),
+		Int64GetDatum(now->filtered), Int64GetDatum(now->redelivered), Int64GetDatum(expected_next)
+	};
+	bool		isnull[12] = {false};
+
+	isnull[3] = now->end_offset < 0;
+	isnull[4] = now->max_event_time == DT_NOBEGIN;
+	if (statement_execute(&advance, values, isnull) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("position of partition %d was moved by another session", now->partition),
+				 errdetail("Offset " INT64_FORMAT " was expected to be next.", expected_next)));
+}
+
+bool
+position_move(int64 pipeline_id, int32 partition, int64 next_offset)
+{
+	static Statement move = {
+		"UPDATE deltaflow.position SET next_offset = $3, end_offset = NULL "
+		"WHERE pipeline_id = $1 AND topic_partition = $2",
+		3, {INT8OID, INT4OID, INT8OID}
+	};
+	Datum		values[] = {Int64GetDatum(pipeline_id), Int32GetDatum(partition), Int64GetDatum(next_offset)};
+
+	return statement_execute(&move, values, NULL) == 1;
+}

@@ -1,0 +1,239 @@
+/*
+ * view.c
+ *		Tables deltaflow.view and deltaflow.view_position: the continuous views, and
+ *		the books of those that read a topic directly.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "catalog/statement.h"
+#include "compat.h"
+
+#define VIEW_COLUMNS \
+	"id, pipeline_id, live, batch, state_table, fingerprint, lateness, emit = 'close', options::text, " \
+	"pinned, server_major, state, last_error, hint"
+
+/* The elements of a text[], as C strings in the current context. */
+static List *
+text_array_to_list(Datum array)
+{
+	List	   *result = NIL;
+	Datum	   *elements;
+	int			n;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
+	for (int i = 0; i < n; i++)
+		result = lappend(result, TextDatumGetCString(elements[i]));
+	return result;
+}
+
+/* C strings to a text[]. */
+static Datum
+list_to_text_array(List *strings)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * (list_length(strings) + 1));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		elements[n++] = CStringGetTextDatum(lfirst(lc));
+	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* Row i of a result of VIEW_COLUMNS, in the caller's context, which is current. */
+static ViewRow *
+view_read(const CatalogCall *call, uint64 i)
+{
+	ViewRow    *row = palloc0(sizeof(ViewRow));
+	bool		isnull;
+	Datum		datum;
+
+	row->id = result_int64(i, 1, 0);
+	row->pipeline_id = result_int64(i, 2, 0);
+	row->live = result_oid(i, 3);
+	row->batch = result_oid(i, 4);
+	row->state_table = result_oid(i, 5);
+	row->fingerprint = result_text(call, i, 6);
+	datum = result_datum(i, 7, &isnull);
+	if (!isnull)
+	{
+		row->lateness = palloc(sizeof(Interval));
+		*row->lateness = *DatumGetIntervalP(datum);
+	}
+	row->emit_close = result_bool(i, 8);
+	row->options = result_text(call, i, 9);
+	datum = result_datum(i, 10, &isnull);
+	row->pinned = isnull ? NIL : text_array_to_list(datum);
+	row->server_major = result_int32(i, 11);
+	row->state = state_from_name(result_text(call, i, 12));
+	row->last_error = result_text(call, i, 13);
+	row->hint = result_text(call, i, 14);
+	return row;
+}
+
+/* Rows of a query of VIEW_COLUMNS with one parameter. */
+static List *
+view_find(Statement *statement, Datum key)
+{
+	CatalogCall call;
+	List	   *rows = NIL;
+	uint64		n;
+
+	catalog_begin(&call);
+	n = statement_run(statement, &key, NULL);
+	MemoryContextSwitchTo(call.caller);
+	for (uint64 i = 0; i < n; i++)
+		rows = lappend(rows, view_read(&call, i));
+	catalog_end(&call);
+	return rows;
+}
+
+ViewRow *
+view_by_live(Oid live)
+{
+	static Statement find = {
+		"SELECT " VIEW_COLUMNS " FROM deltaflow.view WHERE live = $1", 1, {OIDOID}
+	};
+	List	   *rows = view_find(&find, ObjectIdGetDatum(live));
+
+	return rows == NIL ? NULL : linitial(rows);
+}
+
+List *
+view_list(int64 pipeline_id)
+{
+	static Statement list = {
+		"SELECT " VIEW_COLUMNS " FROM deltaflow.view WHERE pipeline_id = $1 ORDER BY id", 1, {INT8OID}
+	};
+
+	return view_find(&list, Int64GetDatum(pipeline_id));
+}
+
+int64
+view_insert(const ViewRow *row)
+{
+	static Statement insert = {
+		"INSERT INTO deltaflow.view (pipeline_id, live, batch, state_table, fingerprint, lateness, emit, options, "
+		"pinned, server_major, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11) RETURNING id",
+		11, {INT8OID, OIDOID, OIDOID, OIDOID, TEXTOID, INTERVALOID, TEXTOID, TEXTOID, TEXTARRAYOID, INT4OID, TEXTOID}
+	};
+	Datum		values[] = {
+		Int64GetDatum(row->pipeline_id), ObjectIdGetDatum(row->live), ObjectIdGetDatum(row->batch),
+		ObjectIdGetDatum(row->state_table), CStringGetTextDatum(row->fingerprint),
+		IntervalPGetDatum(row->lateness), CStringGetTextDatum(row->emit_close ? "close" : "update"),
+		CStringGetTextDatum(row->options != NULL ? row->options : "{}"), list_to_text_array(row->pinned),
+		Int32GetDatum(row->server_major), CStringGetTextDatum(state_name(row->state))
+	};
+	bool		isnull[11] = {false};
+	CatalogCall call;
+	int64		id;
+
+	isnull[5] = (row->lateness == NULL);
+	catalog_begin(&call);
+	statement_run(&insert, values, isnull);
+	id = result_int64(0, 1, 0);
+	catalog_end(&call);
+	return id;
+}
+
+void
+view_delete(int64 id)
+{
+	static Statement steps[] = {
+		{"DELETE FROM deltaflow.view WHERE id = $1", 1, {INT8OID}},
+		{"DELETE FROM deltaflow.view_position WHERE view_id = $1", 1, {INT8OID}},
+		{"DELETE FROM deltaflow.late_row WHERE view_id = $1", 1, {INT8OID}},
+	};
+	Datum		key = Int64GetDatum(id);
+
+	for (int i = 0; i < lengthof(steps); i++)
+		statement_execute(&steps[i], &key, NULL);
+}
+
+void
+view_set_state(int64 id, RunState state, const char *error, const char *hint)
+{
+	static Statement set = {
+		"UPDATE deltaflow.view SET state = $2, last_error = $3, hint = $4 WHERE id = $1",
+		4, {INT8OID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	bool		isnull[4] = {false};
+	Datum		values[4];
+
+	values[0] = Int64GetDatum(id);
+	values[1] = CStringGetTextDatum(state_name(state));
+	values[2] = text_argument(error, &isnull[2]);
+	values[3] = text_argument(hint, &isnull[3]);
+	statement_execute(&set, values, isnull);
+}
+
+void
+view_add_late(int64 id, int64 n)
+{
+	static Statement add = {
+		"UPDATE deltaflow.view SET late_rows = late_rows + $2 WHERE id = $1", 2, {INT8OID, INT8OID}
+	};
+	Datum		values[] = {Int64GetDatum(id), Int64GetDatum(n)};
+
+	statement_execute(&add, values, NULL);
+}
+
+List *
+view_position_list(int64 view_id)
+{
+	static Statement list = {
+		"SELECT topic_partition, next_offset, consumed, applied, late, dead, filtered, redelivered "
+		"FROM deltaflow.view_position WHERE view_id = $1 ORDER BY topic_partition",
+		1, {INT8OID}
+	};
+	Datum		key = Int64GetDatum(view_id);
+	CatalogCall call;
+	List	   *rows = NIL;
+	uint64		n;
+
+	catalog_begin(&call);
+	n = statement_run(&list, &key, NULL);
+	MemoryContextSwitchTo(call.caller);
+	for (uint64 i = 0; i < n; i++)
+	{
+		PositionRow *row = palloc0(sizeof(PositionRow));
+
+		row->partition = result_int32(i, 1);
+		row->next_offset = result_int64(i, 2, 0);
+		row->end_offset = -1;
+		row->max_event_time = DT_NOBEGIN;
+		row->consumed = result_int64(i, 3, 0);
+		row->applied = result_int64(i, 4, 0);
+		row->late = result_int64(i, 5, 0);
+		row->dead = result_int64(i, 6, 0);
+		row->filtered = result_int64(i, 7, 0);
+		row->redelivered = result_int64(i, 8, 0);
+		rows = lappend(rows, row);
+	}
+	catalog_end(&call);
+	return rows;
+}
+
+void
+view_position_put(int64 view_id, const PositionRow *row)
+{
+	static Statement put = {
+		"INSERT INTO deltaflow.view_position AS p (view_id, topic_partition, next_offset, consumed, applied, late, "
+		"dead, filtered, redelivered) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+		"ON CONFLICT (view_id, topic_partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, "
+		"consumed = EXCLUDED.consumed, applied = EXCLUDED.applied, late = EXCLUDED.late, dead = EXCLUDED.dead, "
+		"filtered = EXCLUDED.filtered, redelivered = EXCLUDED.redelivered",
+		9, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}
+	};
+	Datum		values[] = {
+		Int64GetDatum(view_id), Int32GetDatum(row->partition), Int64GetDatum(row->next_offset),
+		Int64GetDatum(row->consumed), Int64GetDatum(row->applied), Int64GetDatum(row->late),
+		Int64GetDatum(row->dead), Int64GetDatum(row->filtered), Int64GetDatum(row->redelivered)
+	};
+
+	statement_execute(&put, values, NULL);
+}
