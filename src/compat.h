@@ -22,4 +22,10 @@
 #define stringToQualifiedNameList(string, escontext) stringToQualifiedNameList(string)
 #endif
 
+/* 17: extensions' wait events have names */
+#include "utils/wait_event.h"
+#if PG_VERSION_NUM < 170000
+#define WaitEventExtensionNew(name) ((void) (name), PG_WAIT_EXTENSION)
+#endif
+
 #endif							/* DELTAFLOW_COMPAT_H */
