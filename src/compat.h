@@ -17,6 +17,16 @@
 #include "varatt.h"
 #endif
 
+/* 16: DecodeDateTime says more about an error */
+#if PG_VERSION_NUM < 160000
+typedef struct DateTimeErrorExtra
+{
+	int			unused;
+} DateTimeErrorExtra;
+#define DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp, extra) \
+	((void) (extra), DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp))
+#endif
+
 /* 16: name lists are parsed with soft errors */
 #if PG_VERSION_NUM < 160000
 #define stringToQualifiedNameList(string, escontext) stringToQualifiedNameList(string)

@@ -5,6 +5,8 @@
 #ifndef DELTAFLOW_FDW_TOPIC_H
 #define DELTAFLOW_FDW_TOPIC_H
 
+#include "access/attnum.h"
+#include "access/tupdesc.h"
 #include "kafka/consumer.h"
 
 typedef enum TopicColumnKind

@@ -1,1 +1,3 @@
--- fdw.sql
+-- fdw.sql: the wrapper whose foreign tables are topics.
+
+CREATE FOREIGN DATA WRAPPER deltaflow_kafka;

@@ -1,0 +1,34 @@
+/*
+ * start.h
+ *		Where reading of a topic begins: option start, and argument start of create_ingest.
+ */
+#ifndef DELTAFLOW_FDW_START_H
+#define DELTAFLOW_FDW_START_H
+
+#include "datatype/timestamp.h"
+#include "kafka/consumer.h"
+
+typedef enum StartKind
+{
+	START_EARLIEST,
+	START_LATEST,
+	START_TIME,
+	START_OFFSETS
+} StartKind;
+
+typedef struct Start
+{
+	StartKind	kind;
+	TimestampTz time;			/* of START_TIME */
+	bool		has_zone;		/* whether the text of the time named its zone */
+	int			npositions;		/* of START_OFFSETS */
+	KafkaPosition *positions;
+} Start;
+
+/* What start_parse takes, for hints. */
+#define START_VALUES "earliest, latest, a timestamp, or offsets per partition such as {\"0\": 1042, \"1\": 77}"
+
+/* 'earliest', 'latest', a timestamp, '{"0": 1042}'; false when the text is none of them.  Pure. */
+extern bool start_parse(const char *text, Start *start);
+
+#endif							/* DELTAFLOW_FDW_START_H */
