@@ -7,8 +7,11 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "utils/guc.h"
 
+#include "clock.h"
 #include "compat.h"
+#include "worker/settings.h"
 
 PG_MODULE_MAGIC;
 
@@ -17,4 +20,7 @@ PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
+	clock_init_settings();
+	settings_init();
+	MarkGUCPrefixReserved("deltaflow");
 }

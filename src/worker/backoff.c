@@ -1,0 +1,52 @@
+/*
+ * backoff.c
+ *		Delays: between failures, and between epochs.
+ *
+ * Pure functions of their arguments, so that test/unit can walk them.
+ */
+#include "postgres.h"
+
+#include "worker/backoff.h"
+
+/* An epoch's work may be repeated after this many times its own length. */
+#define GAP_FACTOR 8
+
+long
+backoff_delay(const Backoff *backoff)
+{
+	long		delay = backoff->first_ms;
+
+	if (backoff->failures <= 0)
+		return 0;
+	for (int i = 1; i < backoff->failures && delay < backoff->most_ms; i++)
+		delay *= 2;
+	return Min(delay, backoff->most_ms);
+}
+
+long
+backoff_failed(Backoff *backoff)
+{
+	backoff->failures++;
+	return backoff_delay(backoff);
+}
+
+void
+backoff_succeeded(Backoff *backoff)
+{
+	backoff->failures = 0;
+}
+
+/*
+ * A record that arrives just after an epoch's poll waits for the rest of that
+ * epoch, the gap, and the next epoch's work: work + gap + work.  Keeping that sum
+ * at the interval is what the second bound says; the first keeps light epochs
+ * frequent, at a fixed share of the processor.
+ */
+long
+epoch_gap(long work_ms, long interval_ms)
+{
+	long		light = GAP_FACTOR * work_ms;
+	long		fresh = interval_ms - 2 * work_ms;
+
+	return Max(0, Min(light, fresh));
+}
