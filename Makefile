@@ -3,7 +3,11 @@
 EXTENSION    = deltaflow
 EXTVERSION   = 0.1
 MODULE_big   = deltaflow
-PG_CONFIG   ?= pg_config
+
+# The server to build for: PG_CONFIG when given, else the newest that can be built for.
+ifeq ($(origin PG_CONFIG),undefined)
+PG_CONFIG   := $(shell tools/find_pg_config)
+endif
 
 C_SOURCES    = $(sort $(wildcard src/*.c src/*/*.c))
 CXX_SOURCES  = $(sort $(wildcard src/*/*.cpp))
@@ -13,8 +17,7 @@ OBJS         = $(C_SOURCES:.c=.o) $(CXX_SOURCES:.cpp=.o)
 SQL_PARTS    = tables window fdw ingest view batch worker monitor
 DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
 
-REGRESS      = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
-EXTRA_CLEAN  = $(OBJS:.o=.bc)
+EXTRA_CLEAN  = $(OBJS:.o=.bc) build
 
 # Before 16 the server left every symbol of a module visible; ours are hidden but for SQL entry points.
 PG_CPPFLAGS  = -I$(srcdir)/src -DDELTAFLOW_VERSION='"$(EXTVERSION)"' \
@@ -27,6 +30,16 @@ SHLIB_LINK   = -lrdkafka -lsimdjson -lstdc++
 # Bitcode would need the server's own clang and brings a C extension of this kind nothing.
 override with_llvm = no
 
+# Goals that set themselves up, on a machine where nothing is installed yet.  PGXS
+# has a `check` of its own, so it is read only for the goals that build.
+OWN_GOALS    = help test check check-all demo bench lint tools
+GOALS        = $(or $(MAKECMDGOALS),all)
+
+ifneq ($(filter-out $(OWN_GOALS),$(GOALS)),)
+
+ifeq ($(PG_CONFIG),)
+$(error no PostgreSQL server with development files found: run tools/install_deps build, or set PG_CONFIG)
+endif
 PGXS        := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
@@ -35,3 +48,57 @@ $(DATA_built): $(SQL_PARTS:%=src/sql/%.sql) Makefile
 
 # Headers are few and small: any change rebuilds all.
 $(OBJS): $(sort $(wildcard src/*.h src/*/*.h))
+
+# Every regression test gets a database of its own, in the server that PGHOST and PGPORT name.
+installcheck: regress-installed
+.PHONY: regress-installed
+regress-installed:
+	tools/run_tests --installed regress
+
+clean: clean-tools
+.PHONY: clean-tools
+clean-tools:
+	[ ! -e tools/mock_kafka/Makefile ] || $(MAKE) -C tools/mock_kafka clean
+
+else
+.PHONY: $(OWN_GOALS)
+
+help:
+	@echo 'make                builds the extension for the server of PG_CONFIG'
+	@echo 'make install        installs it there'
+	@echo 'make demo           a guided tour on a private server and a mock broker; ends by itself'
+	@echo 'make check          installs what tests need, then runs every test on this PostgreSQL'
+	@echo 'make check-all      the same with nothing skipped, then on PostgreSQL 17 and 18 in chroots'
+	@echo 'make test           the quick ones: unit tests, regression tests, a few of the others'
+	@echo 'make installcheck   the regression tests, against the running server of PGHOST and PGPORT'
+	@echo 'make bench          measures rates and costs over a real Kafka'
+	@echo 'make lint           the rules of the source tree'
+	@echo 'make tools          builds the mock broker'
+	@echo 'make clean          removes what was built'
+
+test:
+	@tools/run_tests --quick
+
+check:
+	@tools/install_deps build test
+	@tools/install_deps kafka || [ -z "$(REQUIRE_ALL)" ]
+	@tools/run_tests
+
+check-all:
+	@tools/check_all
+
+demo:
+	@tools/install_deps build demo
+	@demo/run
+
+bench:
+	@tools/install_deps build kafka
+	@bench/run
+
+lint:
+	@tools/lint
+
+tools:
+	$(MAKE) -C tools/mock_kafka
+
+endif
