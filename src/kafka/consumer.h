@@ -26,14 +26,19 @@ typedef struct KafkaPosition
 	int64		offset;			/* the next one wanted */
 } KafkaPosition;
 
+/*
+ * What is wrong.  The library goes on trying by itself after the first, the third
+ * and the fourth; a partition whose offset is lost or that is broken delivers
+ * nothing more until it is assigned again.
+ */
 typedef enum KafkaFaultKind
 {
 	KAFKA_NO_FAULT,
-	KAFKA_BROKER_AWAY,			/* transient: the library reconnects by itself */
+	KAFKA_BROKER_AWAY,			/* no broker can be reached now */
 	KAFKA_OFFSET_LOST,			/* the wanted offset is not in the log (any more) */
 	KAFKA_TOPIC_MISSING,		/* topic or partition does not exist */
 	KAFKA_REFUSED,				/* authentication, authorization, configuration */
-	KAFKA_BROKEN				/* anything else the client cannot recover from */
+	KAFKA_BROKEN				/* anything else: damaged data, unexpected answers */
 } KafkaFaultKind;
 
 typedef struct KafkaFault
@@ -46,7 +51,8 @@ typedef struct KafkaFault
 /*
  * Opens a consumer of the topic, with no partition assigned.  Threads of the
  * library are created with all signals blocked.  Raises ERROR when the options
- * are refused.  The handle is closed by consumer_close, or at backend exit.
+ * are refused.  It lives in CurrentMemoryContext: closed by consumer_close, when
+ * that context is reset, or at process exit, whichever comes first.
  */
 extern KafkaConsumer *consumer_open(const char *topic, const KafkaOption *options, int noptions);
 extern void consumer_close(KafkaConsumer *consumer);
@@ -61,17 +67,25 @@ extern void consumer_assign(KafkaConsumer *consumer, const KafkaPosition *positi
  */
 extern int	consumer_poll(KafkaConsumer *consumer, KafkaBatch *batch, int max);
 
-/* The last fault since the last call, or one of kind KAFKA_NO_FAULT. */
+/*
+ * The next fault kept, oldest first, or one of kind KAFKA_NO_FAULT.  Each kind
+ * is kept once per partition until it was asked for.
+ */
 extern KafkaFault consumer_fault(KafkaConsumer *consumer);
 
 /*
  * A file descriptor that becomes readable when there is something to poll;
  * consumer_drain_wakeup() must be called after a wake-up and before polling.
+ * One wake-up is sent per lull: poll until nothing comes before waiting again.
  */
 extern int	consumer_wakeup_fd(KafkaConsumer *consumer);
 extern void consumer_drain_wakeup(KafkaConsumer *consumer);
 
-/* Low and high watermark offsets as the last fetch told them; false when not known yet. */
+/*
+ * First offset in the log and the one behind its last record, as the last fetch of
+ * an assigned partition told them; false when not known yet.  The end may lie in an
+ * open transaction: only an end reached (KafkaEnd) or consumer_ranges() is stable.
+ */
 extern bool consumer_cached_range(KafkaConsumer *consumer, int32 partition, int64 *low, int64 *high);
 
 /*
@@ -94,5 +108,8 @@ extern void consumer_offsets_for_time(KafkaConsumer *consumer, KafkaPosition *po
 
 /* Version text of the library in use, for status and logs. */
 extern const char *kafka_library_version(void);
+
+/* How the client is set against stalls with that version, for the log at start. */
+extern const char *kafka_fetch_tuning(void);
 
 #endif							/* DELTAFLOW_KAFKA_CONSUMER_H */

@@ -8,6 +8,9 @@
 #ifndef DELTAFLOW_KAFKA_RECORD_H
 #define DELTAFLOW_KAFKA_RECORD_H
 
+#include "lib/ilist.h"
+#include "utils/palloc.h"
+
 #include "common/int.h"
 #include "datatype/timestamp.h"
 
@@ -36,6 +39,7 @@ typedef struct KafkaEnd
 {
 	int32		partition;
 	int64		next_offset;
+	int			after;			/* how many records of the batch were polled before it */
 } KafkaEnd;
 
 /*
@@ -47,15 +51,28 @@ typedef struct KafkaBatch
 	KafkaRecord *records;		/* in the order polled: rising offsets per partition */
 	int			nrecords;
 	int			capacity;
-	KafkaEnd   *ends;			/* reached after the records polled before them */
+	KafkaEnd   *ends;			/* at most one per partition, the latest; rising "after" */
 	int			nends;
 	int			ends_capacity;
 	size_t		bytes;			/* payload held */
+
+	/* private to kafka/ */
+	MemoryContext context;		/* holds the batch and its arrays */
+	dlist_head *owner;			/* batches of the consumer that filled it, NULL when empty-handed */
+	dlist_node	node;			/* in owner */
 } KafkaBatch;
 
-extern KafkaBatch *batch_create(int capacity);	/* in CurrentMemoryContext; grows */
+/*
+ * In CurrentMemoryContext; grows.  The payload is given back when that context
+ * is reset, and when the consumer that filled the batch is closed (the batch is
+ * then empty).
+ */
+extern KafkaBatch *batch_create(int capacity);
 
-/* Frees the first n records with their payload; those behind move to the front. */
+/*
+ * Frees the first n records with their payload and the ends reached by then;
+ * those behind move to the front.
+ */
 extern void batch_release(KafkaBatch *batch, int n);
 
 /* Frees everything, the batch too. */

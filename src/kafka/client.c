@@ -1,0 +1,676 @@
+/*
+ * client.c
+ *		A librdkafka handle inside a backend: made, served and destroyed safely.
+ *
+ * In: options that passed the policy.  Out: a handle whose errors, log lines and
+ * delivery reports come through one event queue that only the main thread reads.
+ *
+ *	  options --> conf --> handle --> events ---> faults kept, LOG lines
+ *							  \-----> records --> consumer.c
+ *					both queues ----> eventfd --> wait_for()
+ *
+ * Invariants:
+ *	  - the library's threads run with all signals blocked and never enter
+ *		PostgreSQL: no callback is registered, the log goes to a queue;
+ *	  - a handle dies with its memory context, at the latest with the process
+ *		(before_shmem_exit), and everything that would keep its destruction
+ *		waiting (messages, the topic handle, queues) is given back before;
+ *	  - a secret never reaches a log line or an error: texts of the library are
+ *		searched for the secrets' values.
+ *
+ * Locks: none of ours.  A crash leaves nothing: the handle is memory and sockets.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+
+#include "kafka/client.h"
+#include "kafka/option_policy.h"
+#include "worker/wait.h"
+
+/* At most so many lines of the library per window reach the server's log. */
+#define LOG_LINES_PER_WINDOW	10
+#define LOG_WINDOW_MS			10000
+#define LOG_LEVEL_KEPT			"4"		/* syslog's warning and worse */
+
+/* How long a blocking call of the library may last before we look for a cancel. */
+#define FIRST_STEP_MS	100
+#define LONGEST_STEP_MS	1000
+
+static dlist_head open_clients = DLIST_STATIC_INIT(open_clients);
+
+/* A setting we make ourselves: a default that options override, or a rule that stands. */
+typedef struct ClientSetting
+{
+	const char *name;
+	const char *value;
+	int			scope;			/* OptionScope bits */
+	bool		stands;
+	int			since;			/* library version range, 0: any */
+	int			before;
+} ClientSetting;
+
+#define BOTH		(OPTION_FOR_CONSUMER | OPTION_FOR_PRODUCER)
+#define CONSUMER	OPTION_FOR_CONSUMER
+#define PRODUCER	OPTION_FOR_PRODUCER
+
+/*
+ * When the local queue is full, the library stops fetching and, before 2.2, looks
+ * again only when its broker thread wakes, up to a second later.  From 2.2 on the
+ * pause can be set.  Before, the frequent metadata refresh wakes the thread, and
+ * the queue must last until then.  Small fetches leave the payload in the cache.
+ */
+static const ClientSetting client_settings[] = {
+	{"client.id", "deltaflow", BOTH},
+	{"socket.keepalive.enable", "true", BOTH},
+	{"socket.nagle.disable", "true", BOTH},
+	{"reconnect.backoff.max.ms", "2000", BOTH},
+	{"log.connection.close", "false", BOTH, true},
+	{"log.queue", "true", BOTH, true},
+	{"log_level", LOG_LEVEL_KEPT, BOTH, true},
+	{"statistics.interval.ms", "0", BOTH, true},
+	{"sasl.kerberos.min.time.before.relogin", "0", BOTH, true}, /* never run kinit */
+
+	{"group.id", "deltaflow", CONSUMER, true},	/* assign() wants one; nothing is stored under it */
+	{"enable.auto.commit", "false", CONSUMER, true},
+	{"enable.auto.offset.store", "false", CONSUMER, true},
+	{"auto.offset.reset", "error", CONSUMER, true},
+	{"enable.partition.eof", "true", CONSUMER, true},
+	{"isolation.level", "read_committed", CONSUMER, true},
+	{"check.crcs", "true", CONSUMER, true},
+	{"allow.auto.create.topics", "false", CONSUMER, true},
+	{"max.poll.interval.ms", "86400000", CONSUMER, true},
+	{"queued.min.messages", "10000000", CONSUMER},
+	{"fetch.message.max.bytes", "524288", CONSUMER},
+	{"fetch.max.bytes", "8388608", CONSUMER},
+	{"queued.max.messages.kbytes", "8192", CONSUMER, false, KAFKA_VERSION_QUEUE_BACKOFF},
+	{"fetch.queue.backoff.ms", "1", CONSUMER, false, KAFKA_VERSION_QUEUE_BACKOFF},
+	{"queued.max.messages.kbytes", "32768", CONSUMER, false, 0, KAFKA_VERSION_QUEUE_BACKOFF},
+	{"topic.metadata.refresh.interval.ms", "100", CONSUMER, false, 0, KAFKA_VERSION_QUEUE_BACKOFF},
+
+	{"acks", "all", PRODUCER, true},
+	{"enable.idempotence", "true", PRODUCER, true},
+	{"delivery.report.only.error", "false", PRODUCER, true},
+	{"queue.buffering.max.kbytes", "65536", PRODUCER},
+	{"linger.ms", "5", PRODUCER},
+};
+
+/*
+ * Errors with a meaning of their own; others are KAFKA_BROKEN.  Of the group we
+ * name but never join nothing matters.
+ */
+static const struct
+{
+	rd_kafka_resp_err_t err;
+	KafkaFaultKind kind;
+}			fault_kinds[] =
+{
+	{RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR__TRANSPORT, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR__RESOLVE, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR__TIMED_OUT, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR__WAIT_COORD, KAFKA_NO_FAULT},
+	{RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE, KAFKA_BROKER_AWAY},
+
+	{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, KAFKA_OFFSET_LOST},
+	{RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, KAFKA_OFFSET_LOST},
+
+	{RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, KAFKA_TOPIC_MISSING},
+	{RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, KAFKA_TOPIC_MISSING},
+	{RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, KAFKA_TOPIC_MISSING},
+	{RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, KAFKA_TOPIC_MISSING},
+
+	{RD_KAFKA_RESP_ERR__AUTHENTICATION, KAFKA_REFUSED},
+	{RD_KAFKA_RESP_ERR__SSL, KAFKA_REFUSED},
+	{RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, KAFKA_REFUSED},
+	{RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, KAFKA_REFUSED},
+	{RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE, KAFKA_REFUSED},
+	{RD_KAFKA_RESP_ERR_SECURITY_DISABLED, KAFKA_REFUSED},
+	{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, KAFKA_REFUSED},
+	{RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, KAFKA_REFUSED},
+	{RD_KAFKA_RESP_ERR_POLICY_VIOLATION, KAFKA_REFUSED},
+
+	{RD_KAFKA_RESP_ERR_NO_ERROR, KAFKA_NO_FAULT},
+	{RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, KAFKA_NO_FAULT},
+	{RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, KAFKA_NO_FAULT},
+	{RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, KAFKA_NO_FAULT},
+	{RD_KAFKA_RESP_ERR_NOT_COORDINATOR, KAFKA_NO_FAULT},
+};
+
+KafkaFaultKind
+client_fault_kind(rd_kafka_resp_err_t err)
+{
+	for (int i = 0; i < lengthof(fault_kinds); i++)
+	{
+		if (fault_kinds[i].err == err)
+			return fault_kinds[i].kind;
+	}
+	return KAFKA_BROKEN;
+}
+
+const char *
+kafka_library_version(void)
+{
+	return rd_kafka_version_str();
+}
+
+const char *
+kafka_fetch_tuning(void)
+{
+	return rd_kafka_version() >= KAFKA_VERSION_QUEUE_BACKOFF ?
+		"fetch.queue.backoff.ms 1" : "metadata refresh every 100 ms";
+}
+
+/*
+ * Destroys the library's objects; may be called again, and with a client half made.
+ * Must not raise: it runs while memory contexts are reset and at process exit.
+ */
+static void
+close_handle(KafkaClient *client)
+{
+	if (client->before_close != NULL)
+		client->before_close(client->before_close_arg);
+	client->before_close = NULL;
+	if (client->topic_handle != NULL)
+		rd_kafka_topic_destroy(client->topic_handle);
+	client->topic_handle = NULL;
+	if (client->records != NULL)
+		rd_kafka_queue_destroy(client->records);
+	client->records = NULL;
+	if (client->events != NULL)
+		rd_kafka_queue_destroy(client->events);
+	client->events = NULL;
+	if (client->handle != NULL)
+	{
+		rd_kafka_destroy_flags(client->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+		dlist_delete(&client->node);
+	}
+	client->handle = NULL;
+	if (client->conf != NULL)
+		rd_kafka_conf_destroy(client->conf);
+	client->conf = NULL;
+	if (client->wakeup_fd >= 0)
+	{
+		close(client->wakeup_fd);
+		ReleaseExternalFD();
+	}
+	client->wakeup_fd = -1;
+}
+
+/* The client's memory context goes away. */
+static void
+client_context_gone(void *arg)
+{
+	close_handle((KafkaClient *) arg);
+}
+
+/* The process exits: the library's threads must be gone before exit() tears TLS down. */
+static void
+close_all_clients(int code, Datum arg)
+{
+	while (!dlist_is_empty(&open_clients))
+		close_handle(dlist_container(KafkaClient, node, dlist_head_node(&open_clients)));
+}
+
+/* Overwrites every secret in a text of the library. */
+static void
+hide_secrets(KafkaClient *client, char *text)
+{
+	for (int i = 0; i < client->nsecrets; i++)
+	{
+		size_t		len = strlen(client->secrets[i]);
+
+		for (char *p = text; len > 0 && (p = strstr(p, client->secrets[i])) != NULL; p += len)
+			memset(p, '*', len);
+	}
+}
+
+/* Remembers the options' secret values, to keep them out of texts. */
+static void
+note_secrets(KafkaClient *client, const KafkaOption *options, int noptions)
+{
+	client->secrets = palloc0(Max(noptions, 1) * sizeof(char *));
+	for (int i = 0; i < noptions; i++)
+	{
+		if (option_is_secret(options[i].name))
+			client->secrets[client->nsecrets++] = pstrdup(options[i].value);
+	}
+}
+
+/* Sets one property, or raises ERROR. */
+static void
+set_property(KafkaClient *client, const char *name, const char *value)
+{
+	char		text[256] = "";
+	rd_kafka_conf_res_t result = rd_kafka_conf_set(client->conf, name, value, text, sizeof(text));
+
+	if (result == RD_KAFKA_CONF_UNKNOWN)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"%s\" is not supported by librdkafka %s",
+						name, rd_kafka_version_str()),
+				 errhint("Remove the option, or install a newer librdkafka.")));
+	if (result == RD_KAFKA_CONF_INVALID)
+	{
+		hide_secrets(client, text);
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\"", name),
+				 errdetail("The client library says: %s", text),
+				 errhint("Change the option with ALTER SERVER or ALTER USER MAPPING.")));
+	}
+}
+
+/* Applies our own settings of one kind: defaults before the options, rules after them. */
+static void
+apply_settings(KafkaClient *client, OptionScope scope, bool stands)
+{
+	int			version = rd_kafka_version();
+	char		text[256];
+
+	for (int i = 0; i < lengthof(client_settings); i++)
+	{
+		const ClientSetting *setting = &client_settings[i];
+
+		if ((setting->scope & scope) == 0 || setting->stands != stands)
+			continue;
+		if (version < setting->since || (setting->before != 0 && version >= setting->before))
+			continue;
+		/* a library built without SASL knows no Kerberos: that is as good */
+		if (rd_kafka_conf_set(client->conf, setting->name, setting->value, text, sizeof(text)) == RD_KAFKA_CONF_INVALID)
+			elog(ERROR, "librdkafka refused %s = %s: %s", setting->name, setting->value, text);
+	}
+}
+
+/* The whole configuration of a client. */
+static void
+configure(KafkaClient *client, OptionScope scope, const KafkaOption *options, int noptions)
+{
+	client->conf = rd_kafka_conf_new();
+	apply_settings(client, scope, false);
+	for (int i = 0; i < noptions; i++)
+	{
+		if (option_in_scope(options[i].name, scope))
+			set_property(client, options[i].name, options[i].value);
+	}
+	apply_settings(client, scope, true);
+	rd_kafka_conf_set_events(client->conf,
+							 RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_DR);
+}
+
+/*
+ * Makes the handle.  The threads it starts inherit our signal mask, so all
+ * signals are blocked meanwhile: none may ever run a handler of PostgreSQL.
+ */
+static void
+create_handle(KafkaClient *client, rd_kafka_type_t type, bool oauth)
+{
+	char		text[512] = "";
+	sigset_t	all;
+	sigset_t	before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	client->handle = rd_kafka_new(type, client->conf, text, sizeof(text));
+	if (client->handle != NULL)
+	{
+		client->conf = NULL;
+		/* fetching a token is HTTP; that may not happen on the main thread */
+		if (oauth)
+			rd_kafka_error_destroy(rd_kafka_sasl_background_callbacks_enable(client->handle));
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+
+	if (client->handle == NULL)
+	{
+		hide_secrets(client, text);
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+				 errmsg("could not create a Kafka client for topic \"%s\"", client->topic),
+				 errdetail("The client library says: %s", text),
+				 errhint("Check the options of the server and the user mapping.")));
+	}
+	dlist_push_tail(&open_clients, &client->node);
+}
+
+/* The eventfd that tells of new events and records. */
+static void
+create_wakeup(KafkaClient *client)
+{
+	if (!AcquireExternalFD())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not open a Kafka client: too many open files"),
+				 errhint("Raise \"max_files_per_process\" or close other connections.")));
+	client->wakeup_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (client->wakeup_fd < 0)
+	{
+		ReleaseExternalFD();
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create an event descriptor: %m"),
+				 errhint("Raise the limit of open files of the server.")));
+	}
+}
+
+/* Connects the library's queues to the eventfd. */
+static void
+connect_queues(KafkaClient *client, rd_kafka_type_t type)
+{
+	static const uint64 one = 1;
+
+	client->events = rd_kafka_queue_get_main(client->handle);
+	rd_kafka_set_log_queue(client->handle, NULL);	/* the main queue */
+	rd_kafka_queue_io_event_enable(client->events, client->wakeup_fd, &one, sizeof(one));
+	if (type == RD_KAFKA_CONSUMER)
+	{
+		client->records = rd_kafka_queue_get_consumer(client->handle);
+		rd_kafka_queue_io_event_enable(client->records, client->wakeup_fd, &one, sizeof(one));
+	}
+}
+
+/* Whether the options ask for OAUTHBEARER. */
+static bool
+wants_oauth(const KafkaOption *options, int noptions)
+{
+	for (int i = 0; i < noptions; i++)
+	{
+		if (strncmp(options[i].name, "sasl.mechanism", 14) == 0 &&
+			pg_strcasecmp(options[i].value, "OAUTHBEARER") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Refuses what cannot work: an old library, or options that do not fit together. */
+static void
+check_before_open(const KafkaOption *options, int noptions)
+{
+	OptionRefusal *refusal;
+
+	if ((rd_kafka_version() & ~0xff) < KAFKA_VERSION_FLOOR)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("librdkafka %s is too old", rd_kafka_version_str()),
+				 errhint("Install librdkafka 2.0.2 or newer.")));
+	refusal = option_check_set(options, noptions);
+	if (refusal != NULL)
+		option_refusal_raise(refusal);
+}
+
+KafkaClient *
+client_open(rd_kafka_type_t type, size_t size, const char *topic,
+			const KafkaOption *options, int noptions)
+{
+	static bool exit_hook = false;
+	MemoryContext context;
+	MemoryContext old;
+	KafkaClient *client;
+	MemoryContextCallback *callback;
+
+	check_before_open(options, noptions);
+	if (!exit_hook)
+		before_shmem_exit(close_all_clients, (Datum) 0);
+	exit_hook = true;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "deltaflow kafka client", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	client = palloc0(size);
+	client->context = context;
+	client->wakeup_fd = -1;
+	client->topic = pstrdup(topic);
+	callback = palloc0(sizeof(MemoryContextCallback));
+	callback->func = client_context_gone;
+	callback->arg = client;
+	MemoryContextRegisterResetCallback(context, callback);
+
+	note_secrets(client, options, noptions);
+	create_wakeup(client);
+	configure(client, type == RD_KAFKA_CONSUMER ? OPTION_FOR_CONSUMER : OPTION_FOR_PRODUCER,
+			  options, noptions);
+	create_handle(client, type, wants_oauth(options, noptions));
+	connect_queues(client, type);
+	MemoryContextSwitchTo(old);
+	return client;
+}
+
+void
+client_close(KafkaClient *client)
+{
+	MemoryContextDelete(client->context);
+}
+
+void
+client_drain_wakeup(KafkaClient *client)
+{
+	uint64		count;
+
+	/* the descriptor never blocks; nothing to read is fine */
+	if (read(client->wakeup_fd, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
+		elog(ERROR, "could not read event descriptor: %m");
+}
+
+/*
+ * Keeps a fault, once per kind and partition.  When there is no room the oldest
+ * goes: whoever never asks learns the last ones.
+ */
+void
+client_keep_fault(KafkaClient *client, KafkaFaultKind kind, int32 partition, const char *text)
+{
+	KafkaFault *fault;
+
+	for (int i = 0; i < client->nfaults; i++)
+	{
+		if (client->faults[i].kind == kind && client->faults[i].partition == partition)
+			return;
+	}
+	if (client->nfaults == KAFKA_MAX_FAULTS)
+	{
+		client->nfaults--;
+		memmove(&client->faults[0], &client->faults[1], client->nfaults * sizeof(KafkaFault));
+	}
+	fault = &client->faults[client->nfaults++];
+	fault->kind = kind;
+	fault->partition = partition;
+	strlcpy(fault->message, text ? text : "", sizeof(fault->message));
+	hide_secrets(client, fault->message);
+}
+
+/*
+ * An error of the handle as a whole.  Trouble with one broker is only remembered:
+ * others may serve us, and when none is left the library says so.
+ */
+static void
+serve_error(KafkaClient *client, rd_kafka_event_t *event)
+{
+	rd_kafka_resp_err_t err = rd_kafka_event_error(event);
+	const char *text = rd_kafka_event_error_string(event);
+	KafkaFaultKind kind = client_fault_kind(err);
+
+	if (rd_kafka_event_error_is_fatal(event))
+		kind = KAFKA_BROKEN;
+	if (kind == KAFKA_BROKER_AWAY && err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+	{
+		strlcpy(client->last_trouble, text, sizeof(client->last_trouble));
+		hide_secrets(client, client->last_trouble);
+		return;
+	}
+	if (kind == KAFKA_BROKER_AWAY && client->last_trouble[0] != '\0')
+		text = client->last_trouble;
+	if (kind == KAFKA_REFUSED)
+		strlcpy(client->last_trouble, text, sizeof(client->last_trouble));
+	if (kind != KAFKA_NO_FAULT)
+		client_keep_fault(client, kind, -1, text);
+}
+
+/* Whether one more line may go to the server's log now. */
+static bool
+may_log(KafkaClient *client)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (client->log_window == 0 ||
+		TimestampDifferenceExceeds(client->log_window, now, LOG_WINDOW_MS))
+	{
+		int			suppressed = client->log_suppressed;
+
+		client->log_window = now;
+		client->log_lines = 0;
+		client->log_suppressed = 0;
+		if (suppressed > 0)
+			ereport(LOG,
+					(errmsg("Kafka client for topic \"%s\": %d similar messages were suppressed",
+							client->topic, suppressed)));
+	}
+	if (client->log_lines >= LOG_LINES_PER_WINDOW)
+	{
+		client->log_suppressed++;
+		return false;
+	}
+	client->log_lines++;
+	return true;
+}
+
+/* A line of the library's log.  The event is destroyed before ereport, which may not return. */
+static void
+serve_log(KafkaClient *client, rd_kafka_event_t *event)
+{
+	const char *facility;
+	const char *line;
+	int			level;
+	char		text[512] = "";
+
+	if (rd_kafka_event_log(event, &facility, &line, &level) == 0)
+		strlcpy(text, line, sizeof(text));
+	rd_kafka_event_destroy(event);
+	hide_secrets(client, text);
+	if (text[0] != '\0' && may_log(client))
+		ereport(LOG,
+				(errmsg("Kafka client for topic \"%s\": %s", client->topic, text)));
+}
+
+void
+client_serve(KafkaClient *client, KafkaEventHandler handler, void *arg)
+{
+	/* the length is cheaper than a poll of an empty queue */
+	for (size_t n = rd_kafka_queue_length(client->events); n > 0; n--)
+	{
+		rd_kafka_event_t *event = rd_kafka_queue_poll(client->events, 0);
+
+		if (event == NULL)
+			return;
+		switch (rd_kafka_event_type(event))
+		{
+			case RD_KAFKA_EVENT_LOG:
+				serve_log(client, event);
+				continue;		/* destroyed already */
+			case RD_KAFKA_EVENT_ERROR:
+				serve_error(client, event);
+				break;
+			default:
+				if (handler != NULL)
+					handler(arg, event);
+				break;
+		}
+		rd_kafka_event_destroy(event);
+	}
+}
+
+rd_kafka_topic_t *
+client_topic(KafkaClient *client)
+{
+	if (client->topic_handle == NULL)
+		client->topic_handle = rd_kafka_topic_new(client->handle, client->topic, NULL);
+	if (client->topic_handle == NULL)
+		client_raise(client, rd_kafka_last_error(), "open");
+	return client->topic_handle;
+}
+
+/* SQLSTATE and hint per kind of fault, for errors raised. */
+static const struct
+{
+	int			sqlstate;
+	const char *hint;
+}			fault_reports[] =
+{
+	[KAFKA_NO_FAULT] = {ERRCODE_FDW_ERROR, "Try again."},
+	[KAFKA_BROKER_AWAY] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
+	"Check that the broker is running and that option \"bootstrap.servers\" of the server names it."},
+	[KAFKA_OFFSET_LOST] = {ERRCODE_FDW_ERROR, "Choose an offset that is still in the log."},
+	[KAFKA_TOPIC_MISSING] = {ERRCODE_FDW_TABLE_NOT_FOUND,
+	"Create the topic in the broker, or correct option \"topic\" of the foreign table."},
+	[KAFKA_REFUSED] = {ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+	"Check the credentials in the user mapping, the security options of the server and the broker's permissions."},
+	[KAFKA_BROKEN] = {ERRCODE_FDW_ERROR, "See the broker's log for the cause."},
+};
+
+void
+client_raise(KafkaClient *client, rd_kafka_resp_err_t err, const char *what)
+{
+	KafkaFaultKind kind = client_fault_kind(err);
+	const char *detail = rd_kafka_err2str(err);
+
+	client_serve(client, NULL, NULL);
+	/* the reason behind a plain time-out: refused connection, failed authentication */
+	if (kind == KAFKA_BROKER_AWAY && client->last_trouble[0] != '\0')
+		detail = client->last_trouble;
+	for (int i = 0; kind == KAFKA_BROKER_AWAY && i < client->nfaults; i++)
+	{
+		if (client->faults[i].kind == KAFKA_REFUSED)
+			kind = KAFKA_REFUSED;
+	}
+	ereport(ERROR,
+			(errcode(fault_reports[kind].sqlstate),
+			 errmsg("could not %s topic \"%s\"", what, client->topic),
+			 errdetail("The Kafka client says: %s", detail),
+			 errhint("%s", fault_reports[kind].hint)));
+}
+
+/*
+ * The library cannot be interrupted in a blocking call, so each call is short and
+ * an unanswered one is repeated with more time: an answer that takes longer than
+ * the step is lost.  Errors that may pass are tried again until the time is over.
+ */
+rd_kafka_resp_err_t
+client_ask(KafkaClient *client, KafkaQuestion question, void *arg, int timeout_ms)
+{
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	int			step = FIRST_STEP_MS;
+
+	for (;;)
+	{
+		long		left;
+		rd_kafka_resp_err_t err;
+
+		CHECK_FOR_INTERRUPTS();
+		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		err = question(client, arg, (int) Max(Min(left, step), 1));
+		client_serve(client, NULL, NULL);
+		if (client_fault_kind(err) != KAFKA_BROKER_AWAY || left <= step)
+			return err;
+		if (err == RD_KAFKA_RESP_ERR__TIMED_OUT)
+			step = Min(2 * step, LONGEST_STEP_MS);
+		else if (err != RD_KAFKA_RESP_ERR__TRANSPORT)
+			wait_for(-1, Min(left, FIRST_STEP_MS), WAIT_FOR_BROKER);	/* answered at once: do not spin */
+	}
+}
