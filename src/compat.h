@@ -17,6 +17,10 @@
 #include "varatt.h"
 #endif
 
+/* What the entries below redefine is declared first, so that this header may come before any other. */
+#include "utils/datetime.h"
+#include "utils/regproc.h"
+
 /* 16: DecodeDateTime says more about an error */
 #if PG_VERSION_NUM < 160000
 typedef struct DateTimeErrorExtra
@@ -36,6 +40,11 @@ typedef struct DateTimeErrorExtra
 #include "utils/wait_event.h"
 #if PG_VERSION_NUM < 170000
 #define WaitEventExtensionNew(name) ((void) (name), PG_WAIT_EXTENSION)
+#endif
+
+/* 18: pg_noreturn stands before the declaration; pg_attribute_noreturn() is gone */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
 #endif
 
 #endif							/* DELTAFLOW_COMPAT_H */

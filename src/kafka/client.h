@@ -9,6 +9,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "compat.h"
 #include "kafka/consumer.h"
 #include "utils/timestamp.h"
 
@@ -72,7 +73,7 @@ extern void client_keep_fault(KafkaClient *client, KafkaFaultKind kind, int32 pa
 extern KafkaFaultKind client_fault_kind(rd_kafka_resp_err_t err);
 
 /* Raises ERROR for a request that failed; what completes "could not ...". */
-extern void client_raise(KafkaClient *client, rd_kafka_resp_err_t err, const char *what) pg_attribute_noreturn();
+pg_noreturn extern void client_raise(KafkaClient *client, rd_kafka_resp_err_t err, const char *what);
 
 /* The topic's handle, made at first use. */
 extern rd_kafka_topic_t *client_topic(KafkaClient *client);

@@ -88,7 +88,7 @@ typedef struct OptionRule
 #define WHY_ALIAS		"It is another name of an option."
 
 #define MB	INT64CONST(1048576)
-#define DAY	INT64CONST(86400000)
+#define DAY_MS	INT64CONST(86400000)
 
 static const OptionRule option_rules[] = {
 	/* where the broker is, and how to talk to it */
@@ -96,7 +96,7 @@ static const OptionRule option_rules[] = {
 	TEXT("client.id", SERVER, BOTH),
 	TEXT("client.rack", SERVER, BOTH),
 	CHOICE("broker.address.family", SERVER, BOTH, "any|v4|v6"),
-	NUMBER("broker.address.ttl", SERVER, BOTH, 0, DAY),
+	NUMBER("broker.address.ttl", SERVER, BOTH, 0, DAY_MS),
 	CHOICE("client.dns.lookup", SERVER, BOTH, "use_all_dns_ips|resolve_canonical_bootstrap_servers_only"),
 	BOOLEAN("api.version.request", SERVER, BOTH),
 	NUMBER("api.version.request.timeout.ms", SERVER, BOTH, 1, 300000),
@@ -112,7 +112,7 @@ static const OptionRule option_rules[] = {
 	NUMBER("reconnect.backoff.max.ms", SERVER, BOTH, 0, 3600000),
 	NUMBER("retry.backoff.ms", SERVER, BOTH, 1, 300000),
 	NUMBER("retry.backoff.max.ms", SERVER, BOTH, 1, 300000),
-	NUMBER("metadata.max.age.ms", SERVER, BOTH, 1, DAY),
+	NUMBER("metadata.max.age.ms", SERVER, BOTH, 1, DAY_MS),
 	NUMBER("topic.metadata.refresh.fast.interval.ms", SERVER, BOTH, 1, 60000),
 	BOOLEAN("enable.metrics.push", SERVER, BOTH),
 

@@ -8,6 +8,7 @@
 #ifndef DELTAFLOW_KAFKA_OPTION_POLICY_H
 #define DELTAFLOW_KAFKA_OPTION_POLICY_H
 
+#include "compat.h"
 #include "kafka/consumer.h"
 
 /* Where an option stands; values are bits. */
@@ -62,6 +63,6 @@ extern bool option_in_scope(const char *name, OptionScope scope);
 
 /* Rights of a role, from the catalogs; and raising a refusal as ERROR. */
 extern OptionRights option_rights(Oid userid);
-extern void option_refusal_raise(const OptionRefusal *refusal) pg_attribute_noreturn();
+pg_noreturn extern void option_refusal_raise(const OptionRefusal *refusal);
 
 #endif							/* DELTAFLOW_KAFKA_OPTION_POLICY_H */

@@ -13,6 +13,8 @@
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
 
+#include "compat.h"
+
 /* How one aggregate is kept.  State columns in the order given. */
 typedef enum FoldKind
 {
@@ -120,7 +122,7 @@ typedef struct ViewRefusal
 
 /* Makes the spec of an analysed definition.  NULL, or why it cannot be kept. */
 extern ViewRefusal *view_analyse(Query *definition, ViewSpec **spec);
-extern void view_refusal_raise(const ViewRefusal *refusal) pg_attribute_noreturn();
+pg_noreturn extern void view_refusal_raise(const ViewRefusal *refusal);
 
 /* The analysed query of a stored plain view (copied, locks taken as for a reader). */
 extern Query *view_definition(Oid batch_relid);
