@@ -58,7 +58,7 @@ regress-installed:
 clean: clean-tools
 .PHONY: clean-tools
 clean-tools:
-	[ ! -e tools/mock_kafka/Makefile ] || $(MAKE) -C tools/mock_kafka clean
+	for tool in $(dir $(wildcard tools/*/Makefile)); do $(MAKE) -C $$tool clean; done
 
 else
 .PHONY: $(OWN_GOALS)
@@ -73,7 +73,7 @@ help:
 	@echo 'make installcheck   the regression tests, against the running server of PGHOST and PGPORT'
 	@echo 'make bench          measures rates and costs over a real Kafka'
 	@echo 'make lint           the rules of the source tree'
-	@echo 'make tools          builds the mock broker'
+	@echo 'make tools          builds the mock broker and kafkactl'
 	@echo 'make clean          removes what was built'
 
 test:
@@ -99,6 +99,6 @@ lint:
 	@tools/lint
 
 tools:
-	$(MAKE) -C tools/mock_kafka
+	@for tool in $(dir $(wildcard tools/*/Makefile)); do $(MAKE) --no-print-directory -C $$tool || exit 1; done
 
 endif
