@@ -47,4 +47,31 @@ typedef struct DateTimeErrorExtra
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* 16: permissions of a query stand in a list of their own */
+#if PG_VERSION_NUM >= 160000
+#define check_query_permissions(query) ExecCheckPermissions((query)->rtable, (query)->rteperminfos, true)
+#else
+#define check_query_permissions(query) ExecCheckRTPerms((query)->rtable, true)
+#endif
+
+/* 16: one function checks privileges on objects of any catalog */
+#if PG_VERSION_NUM < 160000
+#define object_aclcheck(classid, objectid, roleid, mode) \
+	((classid) == ProcedureRelationId ? pg_proc_aclcheck(objectid, roleid, mode) : \
+	 (classid) == NamespaceRelationId ? pg_namespace_aclcheck(objectid, roleid, mode) : \
+	 pg_type_aclcheck(objectid, roleid, mode))
+#endif
+
+/* 18: grouped Vars point at a range table entry of their own (RTE_GROUP) */
+#if PG_VERSION_NUM >= 180000
+#define rte_group_exprs(rte) ((rte)->rtekind == RTE_GROUP ? (rte)->groupexprs : NIL)
+#else
+#define rte_group_exprs(rte) ((void) (rte), NIL)
+#endif
+
+/* 18: generated columns may be virtual */
+#if PG_VERSION_NUM < 180000
+#define ATTRIBUTE_GENERATED_VIRTUAL 'v'
+#endif
+
 #endif							/* DELTAFLOW_COMPAT_H */

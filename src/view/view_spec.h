@@ -43,6 +43,7 @@ typedef struct StateColumn
 	int32		typmod;
 	Oid			collation;
 	AttrNumber	attnum;			/* in the state table, from 1, keys first */
+	char	   *initial;		/* of a group without input, as text: "0" of counts, a transition state's initcond; NULL: null */
 } StateColumn;
 
 /* One grouping expression; keys stand in the index's order, the window first. */
@@ -90,7 +91,7 @@ typedef struct ViewSpec
 	Oid			state_relid;
 	Oid			source_relid;	/* table or topic, the one relation of FROM */
 
-	/* input: run over each source row; Vars have varno 1 */
+	/* input: run over each source row; Vars have varno 1; planned, ready for ExecInitExpr */
 	Expr	   *where;			/* implicit-AND'ed into one, NULL: all rows */
 	List	   *input_tlist;	/* TargetEntry: keys, then aggregates' filters and arguments */
 	int			ninputs;
@@ -123,6 +124,7 @@ typedef struct ViewRefusal
 /* Makes the spec of an analysed definition.  NULL, or why it cannot be kept. */
 extern ViewRefusal *view_analyse(Query *definition, ViewSpec **spec);
 pg_noreturn extern void view_refusal_raise(const ViewRefusal *refusal);
+pg_noreturn extern void view_refusal_raise_at(const ViewRefusal *refusal, const char *text);
 
 /* The analysed query of a stored plain view (copied, locks taken as for a reader). */
 extern Query *view_definition(Oid batch_relid);

@@ -1,0 +1,404 @@
+/*
+ * analyse.c
+ *		From a definition to the ViewSpec that the engine runs.
+ *
+ *		Query --definition.c--> Definition --rules.c, volatility.c--> fit to keep
+ *		                            |
+ *		   GROUP BY --> keys (window first) ----+--> input_tlist: what is computed per row
+ *		   aggregates --> fold kinds, columns --+--> state layout: keys, then aggregates
+ *		   target list, HAVING -----------------+--> output over the state row
+ *
+ * Everything the spec says follows from the definition alone, so a spec can be made
+ * again at any time, in any session, and fits the state table made at CREATE: order
+ * and types of columns depend on nothing else.  Names of columns are for people.
+ */
+#include "postgres.h"
+
+#include "access/nbtree.h"
+#include "access/sysattr.h"
+#include "catalog/heap.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#include "compat.h"
+#include "view/aggregates.h"
+#include "view/definition.h"
+#include "view/rules.h"
+#include "view/window_key.h"
+
+/* The work in progress. */
+typedef struct Analysis
+{
+	Definition *definition;
+	ViewSpec   *spec;
+	List	   *key_exprs;		/* Expr of keys[], as in the definition */
+	List	   *inputs;			/* Expr of the input columns, as in the definition */
+	List	   *names;			/* String of the state columns named so far */
+	ViewRefusal *refusal;
+} Analysis;
+
+/* ---- names of state columns ---- */
+
+static bool
+name_is_free(List *names, const char *name)
+{
+	ListCell   *lc;
+
+	if (SystemAttributeByName(name) != NULL)
+		return false;
+	foreach(lc, names)
+		if (strcmp(strVal(lfirst(lc)), name) == 0)
+			return false;
+	return true;
+}
+
+/* The name itself, or with the first number that makes it unique. */
+static char *
+unique_name(Analysis *analysis, const char *base, const char *suffix)
+{
+	char	   *name = *suffix ? makeObjectName(base, NULL, suffix + 1) : pstrdup(base);
+
+	for (int i = 2; !name_is_free(analysis->names, name); i++)
+		name = makeObjectName(base, NULL, psprintf("%s%d", *suffix ? suffix + 1 : "", i));
+	analysis->names = lappend(analysis->names, makeString(name));
+	return name;
+}
+
+/* The name of an output column that is just this expression; NULL when there is none. */
+static const char *
+output_name(const Definition *definition, const Node *expr)
+{
+	ListCell   *lc;
+
+	foreach(lc, definition->tlist)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk && tle->resname != NULL && equal(tle->expr, expr))
+			return tle->resname;
+	}
+	return NULL;
+}
+
+/* ---- input columns ---- */
+
+/* Number of the input column that computes this expression, from 0. */
+static int
+input_column(Analysis *analysis, Expr *expr)
+{
+	int			i = 0;
+	ListCell   *lc;
+
+	foreach(lc, analysis->inputs)
+	{
+		if (equal(lfirst(lc), expr))
+			return i;
+		i++;
+	}
+	analysis->inputs = lappend(analysis->inputs, expr);
+	return i;
+}
+
+static void
+finish_inputs(Analysis *analysis)
+{
+	ViewSpec   *spec = analysis->spec;
+	Bitmapset  *columns = NULL;
+	int			column = -1;
+	ListCell   *lc;
+
+	foreach(lc, analysis->inputs)
+	{
+		Expr	   *expr = expression_planner(copyObject(lfirst(lc)));
+
+		spec->input_tlist = lappend(spec->input_tlist,
+									makeTargetEntry(expr, ++spec->ninputs, NULL, false));
+	}
+	if (analysis->definition->quals != NIL)
+		spec->where = expression_planner(make_ands_explicit(copyObject(analysis->definition->quals)));
+	if (spec->where != NULL && IsA(spec->where, Const) &&
+		!((Const *) spec->where)->constisnull && DatumGetBool(((Const *) spec->where)->constvalue))
+		spec->where = NULL;
+
+	pull_varattnos((Node *) spec->input_tlist, 1, &columns);
+	pull_varattnos((Node *) spec->where, 1, &columns);
+	while ((column = bms_next_member(columns, column)) >= 0)
+		spec->source_columns = bms_add_member(spec->source_columns, column + FirstLowInvalidHeapAttributeNumber);
+}
+
+/* ---- keys ---- */
+
+/* Whether equal values of the type always have equal bytes. */
+static bool
+equal_image(Oid type, Oid collation)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+	Oid			function;
+
+	/* trailing spaces of a bpchar without length compare equal */
+	if (type == BPCHAROID)
+		return false;
+	function = get_opfamily_proc(entry->btree_opf, entry->btree_opintype, entry->btree_opintype, BTEQUALIMAGE_PROC);
+	return OidIsValid(function) &&
+		DatumGetBool(OidFunctionCall1Coll(function, collation, ObjectIdGetDatum(entry->btree_opintype)));
+}
+
+static void
+fill_key(Analysis *analysis, const SortGroupClause *clause, Expr *expr)
+{
+	ViewSpec   *spec = analysis->spec;
+	GroupKey   *key = &spec->keys[spec->nkeys++];
+	const char *name = output_name(analysis->definition, (Node *) expr);
+	RegProcedure hash_right;
+
+	key->column.name = unique_name(analysis, name ? name : psprintf("key_%d", spec->nkeys), "");
+	key->column.type = exprType((Node *) expr);
+	key->column.typmod = exprTypmod((Node *) expr);
+	key->column.collation = exprCollation((Node *) expr);
+	key->column.attnum = ++spec->nstate_columns;
+	key->input = input_column(analysis, expr);
+	key->eq_function = get_opcode(clause->eqop);
+	key->sort_operator = clause->sortop;
+	if (!clause->hashable || !get_op_hash_functions(clause->eqop, &key->hash_function, &hash_right))
+		key->hash_function = InvalidOid;
+	key->equal_image = equal_image(key->column.type, key->column.collation);
+	analysis->key_exprs = lappend(analysis->key_exprs, expr);
+}
+
+/* GROUP BY: the window goes first, the other keys follow as written. */
+static void
+analyse_keys(Analysis *analysis)
+{
+	Definition *definition = analysis->definition;
+	ViewSpec   *spec = analysis->spec;
+	int			window_clause = -1;
+	int			i = 0;
+	ListCell   *lc;
+
+	spec->keys = palloc0(sizeof(GroupKey) * (list_length(definition->group_clause) + 1));
+	foreach(lc, definition->group_clause)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+		Expr	   *expr = get_sortgroupclause_tle(clause, definition->tlist)->expr;
+
+		analysis->refusal = refuse_key(expr, clause);
+		if (analysis->refusal != NULL)
+			return;
+		if (window_clause < 0 && window_recognise(expr, &spec->window))
+		{
+			window_clause = i;
+			fill_key(analysis, clause, expr);
+		}
+		i++;
+	}
+	i = 0;
+	foreach(lc, definition->group_clause)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+
+		if (i++ != window_clause)
+			fill_key(analysis, clause, get_sortgroupclause_tle(clause, definition->tlist)->expr);
+	}
+	if (spec->nkeys > INDEX_MAX_KEYS)
+		analysis->refusal = refuse(-1, psprintf("cannot group a continuous view by more than %d expressions", INDEX_MAX_KEYS),
+								   "The state's index holds all of them.", "Group by fewer expressions.");
+}
+
+/* ---- aggregates ---- */
+
+static FoldAggregate *
+find_aggregate(const ViewSpec *spec, const Aggref *aggref)
+{
+	for (int i = 0; i < spec->naggregates; i++)
+		if (equal(spec->aggregates[i].aggref, aggref))
+			return &spec->aggregates[i];
+	return NULL;
+}
+
+static void
+fill_aggregate_inputs(Analysis *analysis, FoldAggregate *fold)
+{
+	ListCell   *lc;
+
+	fold->filter = fold->aggref->aggfilter ? input_column(analysis, fold->aggref->aggfilter) : -1;
+	fold->args = palloc0(sizeof(int) * (list_length(fold->aggref->args) + 1));
+	foreach(lc, fold->aggref->args)
+		fold->args[fold->nargs++] = input_column(analysis, lfirst_node(TargetEntry, lc)->expr);
+}
+
+static void
+fill_aggregate_state(Analysis *analysis, FoldAggregate *fold)
+{
+	const char *name = output_name(analysis->definition, (Node *) fold->aggref);
+
+	if (name == NULL)
+		name = get_func_name(fold->aggref->aggfnoid);
+	for (int i = 0; i < fold->nstate; i++)
+	{
+		fold->state[i].name = unique_name(analysis, name, aggregate_state_suffix(fold, i));
+		fold->state[i].attnum = ++analysis->spec->nstate_columns;
+	}
+}
+
+/* Meets every aggregate of the target list and HAVING once. */
+static bool
+collect_aggregates(Node *node, Analysis *analysis)
+{
+	ViewSpec   *spec = analysis->spec;
+	FoldAggregate *fold;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Aggref))
+		return expression_tree_walker(node, collect_aggregates, analysis);
+	if (find_aggregate(spec, (Aggref *) node) != NULL)
+		return false;
+
+	analysis->refusal = refuse_aggregate((Aggref *) node);
+	if (analysis->refusal != NULL)
+		return true;
+	spec->aggregates = spec->naggregates == 0
+		? palloc0(sizeof(FoldAggregate))
+		: repalloc(spec->aggregates, sizeof(FoldAggregate) * (spec->naggregates + 1));
+	fold = &spec->aggregates[spec->naggregates];
+	memset(fold, 0, sizeof(FoldAggregate));
+	analysis->refusal = aggregate_plan((Aggref *) node, fold);
+	if (analysis->refusal != NULL)
+		return true;
+	spec->naggregates++;
+	fill_aggregate_inputs(analysis, fold);
+	fill_aggregate_state(analysis, fold);
+	return false;
+}
+
+/* ---- output ---- */
+
+/* The state column that holds a grouping expression; NULL when it is none. */
+static Expr *
+key_var(Analysis *analysis, const Node *node)
+{
+	int			i = 0;
+	ListCell   *lc;
+
+	foreach(lc, analysis->key_exprs)
+	{
+		StateColumn *column = &analysis->spec->keys[i++].column;
+
+		if (equal(lfirst(lc), node))
+			return (Expr *) makeVar(1, column->attnum, column->type, column->typmod, column->collation, 0);
+	}
+	return NULL;
+}
+
+/* Replaces grouping expressions and aggregates by what the state row holds. */
+static Node *
+over_state(Node *node, Analysis *analysis)
+{
+	Expr	   *key;
+
+	if (node == NULL || analysis->refusal != NULL)
+		return node;
+	if (!IsA(node, List) && !IsA(node, TargetEntry) && (key = key_var(analysis, node)) != NULL)
+		return (Node *) key;
+	if (IsA(node, Aggref))
+		return (Node *) aggregate_final(find_aggregate(analysis->spec, (Aggref *) node));
+	if (IsA(node, Var))
+	{
+		analysis->refusal = refuse(((Var *) node)->location,
+								   psprintf("column \"%s\" must be listed in GROUP BY of a continuous view",
+											get_attname(analysis->spec->source_relid, ((Var *) node)->varattno, false)),
+								   "That it follows from a primary key is not used.",
+								   "Add the column to GROUP BY.");
+		return node;
+	}
+	if (IsA(node, GroupingFunc))
+	{
+		analysis->refusal = refuse(((GroupingFunc *) node)->location,
+								   "GROUPING is not supported in the definition of a continuous view",
+								   "There is only one grouping.", "Write 0 instead.");
+		return node;
+	}
+	return expression_tree_mutator(node, over_state, analysis);
+}
+
+static void
+analyse_output(Analysis *analysis)
+{
+	ListCell   *lc;
+	AttrNumber	resno = 0;
+
+	foreach(lc, analysis->definition->tlist)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (tle->resjunk)
+			continue;
+		analysis->spec->output_tlist =
+			lappend(analysis->spec->output_tlist,
+					makeTargetEntry((Expr *) over_state((Node *) tle->expr, analysis), ++resno, tle->resname, false));
+	}
+	analysis->spec->having = (Expr *) over_state(analysis->definition->having, analysis);
+}
+
+/* ---- all of it ---- */
+
+/* Expressions of the definition that do not follow from rows and pinned settings. */
+static ViewRefusal *
+check_expressions(const Definition *definition)
+{
+	ViewRefusal *refusal = refuse_changing((Node *) definition->quals);
+
+	if (refusal == NULL)
+		refusal = refuse_changing((Node *) definition->tlist);
+	if (refusal == NULL)
+		refusal = refuse_changing(definition->having);
+	return refusal;
+}
+
+/* The steps, each run while nothing is refused. */
+static void
+analyse_definition(Analysis *analysis)
+{
+	analysis->refusal = check_expressions(analysis->definition);
+	if (analysis->refusal == NULL)
+		analyse_keys(analysis);
+	if (analysis->refusal == NULL)
+		(void) collect_aggregates((Node *) analysis->definition->tlist, analysis);
+	if (analysis->refusal == NULL)
+		(void) collect_aggregates(analysis->definition->having, analysis);
+	if (analysis->refusal == NULL)
+		analyse_output(analysis);
+	if (analysis->refusal == NULL)
+	{
+		finish_inputs(analysis);
+		/* planning has put in default arguments, which are judged like the rest */
+		analysis->refusal = refuse_changing((Node *) analysis->spec->input_tlist);
+	}
+}
+
+/* Entry point: see view_spec.h. */
+ViewRefusal *
+view_analyse(Query *query, ViewSpec **spec)
+{
+	Analysis	analysis = {0};
+	ViewRefusal *refusal = definition_flatten(query, &analysis.definition);
+
+	*spec = NULL;
+	if (refusal != NULL)
+		return refusal;
+
+	analysis.spec = palloc0(sizeof(ViewSpec));
+	analysis.spec->source_relid = analysis.definition->source_relid;
+	analyse_definition(&analysis);
+	if (analysis.refusal == NULL)
+		*spec = analysis.spec;
+	return analysis.refusal;
+}

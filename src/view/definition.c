@@ -1,0 +1,248 @@
+/*
+ * definition.c
+ *		From the analysed query of a definition to expressions over one relation.
+ *
+ * In:  a Query as the parser leaves it: its FROM may name plain views, common table
+ *      expressions and subqueries, and on PostgreSQL 18 its grouped columns are Vars
+ *      of an RTE of their own.
+ * Out: a Definition: the source relation, and WHERE, target list, GROUP BY and HAVING
+ *      over it, every Var with varno 1.
+ *
+ *      SELECT k, sum(v) FROM w GROUP BY k          w:  SELECT a + 1 AS k, b AS v FROM t WHERE c
+ *                 |                                            |
+ *                 +---- Var(w.k) := a + 1, Var(w.v) := b ------+
+ *                                   |
+ *              source t, WHERE c, GROUP BY a + 1, sum(b)
+ *
+ * This is the only place that knows of range tables: whoever reads a Definition or a
+ * ViewSpec sees one relation.  A level below the outermost one must be a projection
+ * and filter, which is what makes the substitution right; rules.c says so, level by level.
+ *
+ * Locks: AccessShareLock on every relation met, kept until the transaction ends, as
+ * for a reader of the view.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "view/definition.h"
+#include "view/rules.h"
+
+/* One query level while it is substituted. */
+typedef struct Level
+{
+	const Query *query;
+	int			from;			/* range table index of its one FROM item */
+	Oid			source_relid;	/* that item when it is the source, else InvalidOid */
+	List	   *inner;			/* target list of the level below, else NIL */
+	ViewRefusal *refusal;		/* first thing wrong with a Var */
+} Level;
+
+/* Queries that enclose a level, innermost first: where CTE names are looked up. */
+typedef struct Scope
+{
+	const Query *query;
+	const struct Scope *outer;
+} Scope;
+
+static ViewRefusal *flatten(const Query *query, const Scope *outer, bool outermost, Definition *definition);
+
+/* The analysed query of a plain view, ours to scribble on, its relations locked as for a reader. */
+Query *
+view_definition(Oid batch_relid)
+{
+	Relation	view = table_open(batch_relid, AccessShareLock);
+	Query	   *query;
+
+	if (view->rd_rel->relkind != RELKIND_VIEW)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a view", RelationGetRelationName(view))));
+
+	query = copyObject(get_view_query(view));
+	table_close(view, NoLock);
+	AcquireRewriteLocks(query, true, false);
+	return query;
+}
+
+/* The one FROM item's range table index; 0 with a refusal when there are none or several. */
+static int
+only_from_item(const Query *query, ViewRefusal **refusal)
+{
+	List	   *from = query->jointree->fromlist;
+
+	if (from == NIL)
+		*refusal = refuse(-1, "definition of a continuous view must read from a table or topic",
+						  "There is no FROM clause.",
+						  "Select from the target table of an ingest or from a topic.");
+	else if (list_length(from) > 1 || !IsA(linitial(from), RangeTblRef))
+		*refusal = refuse(-1, "joins are not supported in the definition of a continuous view",
+						  "The definition must read exactly one source.",
+						  "Join in the query that reads the live view, or look values up when rows are ingested.");
+	else
+		return linitial_node(RangeTblRef, from)->rtindex;
+	return 0;
+}
+
+/* The query behind a CTE's name as seen from a level; *scope becomes the level that holds it. */
+static CommonTableExpr *
+find_cte(const RangeTblEntry *rte, const Scope **scope)
+{
+	ListCell   *lc;
+
+	for (Index up = rte->ctelevelsup; up > 0; up--)
+		*scope = (*scope)->outer;
+
+	foreach(lc, (*scope)->query->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+		if (strcmp(cte->ctename, rte->ctename) == 0)
+			return cte;
+	}
+	elog(ERROR, "could not find CTE \"%s\"", rte->ctename);
+}
+
+/* FROM names a common table expression. */
+static ViewRefusal *
+flatten_cte(const RangeTblEntry *rte, const Scope *scope, Definition *definition)
+{
+	CommonTableExpr *cte = find_cte(rte, &scope);
+
+	if (cte->cterecursive)
+		return refuse(cte->location, "recursive queries are not supported in the definition of a continuous view",
+					  "A recursive answer does not follow from each row alone.",
+					  "Use a common table expression that only selects and filters.");
+	return flatten(castNode(Query, cte->ctequery), scope, false, definition);
+}
+
+/* FROM names a relation: the source itself, or a plain view over it. */
+static ViewRefusal *
+flatten_relation(const RangeTblEntry *rte, Definition *definition)
+{
+	Relation	relation = table_open(rte->relid, AccessShareLock);
+	ViewRefusal *refusal = refuse_relation(relation, rte);
+	bool		is_view = relation->rd_rel->relkind == RELKIND_VIEW;
+
+	table_close(relation, NoLock);
+	if (refusal != NULL)
+		return refusal;
+	if (is_view)
+		return flatten(view_definition(rte->relid), NULL, false, definition);
+
+	definition->source_relid = rte->relid;
+	return NULL;
+}
+
+/* Whatever stands in FROM, down to the source. */
+static ViewRefusal *
+flatten_from_item(const RangeTblEntry *rte, const Scope *scope, Definition *definition)
+{
+	switch (rte->rtekind)
+	{
+		case RTE_RELATION:
+			return flatten_relation(rte, definition);
+		case RTE_SUBQUERY:
+			return flatten(rte->subquery, scope, false, definition);
+		case RTE_CTE:
+			return flatten_cte(rte, scope, definition);
+		default:
+			return refuse(-1, psprintf("\"%s\" in FROM cannot be the source of a continuous view", rte->eref->aliasname),
+						  "Functions, VALUES lists and the like bring no rows of a source.",
+						  "Select from the target table of an ingest or from a topic.");
+	}
+}
+
+/* Replaces a level's Vars by what they stand for over the source. */
+static Node *
+substitute_vars(Node *node, Level *level)
+{
+	if (node == NULL || level->refusal != NULL)
+		return node;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+		const RangeTblEntry *rte = rt_fetch(var->varno, level->query->rtable);
+		List	   *grouped = rte_group_exprs(rte);
+
+		Assert(var->varlevelsup == 0);
+		if (grouped != NIL)
+			return substitute_vars(list_nth(grouped, var->varattno - 1), level);
+		if (var->varno != level->from)
+			elog(ERROR, "unexpected range table entry %d in a definition", var->varno);
+
+		level->refusal = refuse_column(level->source_relid, var);
+		if (level->refusal != NULL)
+			return node;
+		if (OidIsValid(level->source_relid))
+		{
+			Var		   *copy = copyObject(var);
+
+			copy->varno = 1;
+			copy->varnosyn = 0;
+			copy->varattnosyn = 0;
+			return (Node *) copy;
+		}
+		return copyObject((Node *) list_nth_node(TargetEntry, level->inner, var->varattno - 1)->expr);
+	}
+	return expression_tree_mutator(node, substitute_vars, level);
+}
+
+/*
+ * One level: flatten what is below it, then bring its own clauses over the source.
+ * On return the definition's target list is this level's.
+ */
+static ViewRefusal *
+flatten(const Query *query, const Scope *outer, bool outermost, Definition *definition)
+{
+	Scope		scope = {query, outer};
+	Level		level = {query};
+	ViewRefusal *refusal;
+	List	   *inner_quals;
+
+	check_stack_depth();
+
+	refusal = refuse_query(unconstify(Query *, query), outermost);
+	if (refusal != NULL)
+		return refusal;
+	level.from = only_from_item(query, &refusal);
+	if (refusal != NULL)
+		return refusal;
+	check_query_permissions(query);
+
+	refusal = flatten_from_item(rt_fetch(level.from, query->rtable), &scope, definition);
+	if (refusal != NULL)
+		return refusal;
+	inner_quals = definition->quals;
+	level.inner = definition->tlist;
+	if (level.inner == NIL)
+		level.source_relid = definition->source_relid;
+
+	definition->tlist = (List *) substitute_vars((Node *) query->targetList, &level);
+	definition->quals = inner_quals;
+	if (query->jointree->quals != NULL)
+		definition->quals = lappend(inner_quals, substitute_vars(query->jointree->quals, &level));
+	definition->group_clause = query->groupClause;
+	definition->having = substitute_vars(query->havingQual, &level);
+	return level.refusal;
+}
+
+/* Entry point: see definition.h. */
+ViewRefusal *
+definition_flatten(const Query *query, Definition **definition)
+{
+	*definition = palloc0(sizeof(Definition));
+	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
+		return refuse(-1, "definition of a continuous view must be a SELECT", NULL,
+					  "Give one SELECT that groups and aggregates a source.");
+	return flatten(query, NULL, true, *definition);
+}

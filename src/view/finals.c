@@ -1,0 +1,378 @@
+/*
+ * finals.c
+ *		The last step of aggregates whose result is more than an expression.
+ *
+ * Variance of exact types: the state (n, sum, sum of squares) is put into the form in
+ * which numeric's own aggregate serializes its state, and the server's deserial and
+ * final functions do the rest.  So the digits are the plain aggregate's, including
+ * the scale that its division and square root choose.
+ *
+ * Variance of floats: n * sumsq - sum * sum is computed exactly from the exact sums
+ * and rounded once; what the plain aggregate computes depends on the order of rows and
+ * differs from this by its own rounding.
+ *
+ * Any other aggregate: deserial and final function are called as an Agg node would.
+ * They insist on such a node as their context (AggCheckCallContext), for the memory
+ * that it owns; aggregate_call_context() makes one that has nothing but memory.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "parser/parse_agg.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "view/finals.h"
+
+AggState *
+aggregate_call_context(ExprContext **context)
+{
+	AggState   *state = makeNode(AggState);
+
+	*context = CreateStandaloneExprContext();
+	state->curaggcontext = *context;
+	state->tmpcontext = *context;
+	return state;
+}
+
+/* ---- variance of exact types ---- */
+
+/* A numeric in the form of numeric's serialized aggregate state: the wire form with wider header fields. */
+static void
+append_numeric(StringInfo state, Numeric value)
+{
+	bytea	   *wire = DatumGetByteaPP(DirectFunctionCall1(numeric_send, NumericGetDatum(value)));
+	StringInfoData in;
+	int			ndigits;
+
+	initStringInfo(&in);
+	appendBinaryStringInfo(&in, VARDATA_ANY(wire), VARSIZE_ANY_EXHDR(wire));
+
+	ndigits = (uint16) pq_getmsgint(&in, 2);
+	pq_sendint32(state, ndigits);
+	pq_sendint32(state, (int16) pq_getmsgint(&in, 2));	/* weight */
+	pq_sendint32(state, (uint16) pq_getmsgint(&in, 2)); /* sign */
+	pq_sendint32(state, (uint16) pq_getmsgint(&in, 2)); /* display scale */
+	for (int i = 0; i < ndigits; i++)
+		pq_sendint16(state, pq_getmsgint(&in, 2));
+}
+
+/* (n, sum, sumsq) as numeric_serialize() would write it. */
+static bytea *
+serialized_state(int64 n, Numeric sum, Numeric sumsq)
+{
+	StringInfoData state;
+
+	pq_begintypsend(&state);
+	pq_sendint64(&state, n);
+	append_numeric(&state, sum);
+	append_numeric(&state, sumsq);
+	pq_sendint32(&state, 0);	/* scale of the inputs, only for moving aggregates */
+	pq_sendint64(&state, 0);	/* and how many have it */
+	pq_sendint64(&state, 0);	/* NaN, +Infinity, -Infinity: none */
+	pq_sendint64(&state, 0);
+	pq_sendint64(&state, 0);
+	return pq_endtypsend(&state);
+}
+
+static PGFunction
+variance_function(Variance kind)
+{
+	if (kind.root)
+		return kind.sample ? numeric_stddev_samp : numeric_stddev_pop;
+	return kind.sample ? numeric_var_samp : numeric_var_pop;
+}
+
+/* Null for no row, or for a sample of one. */
+static bool
+variance_is_null(Variance kind, int64 n)
+{
+	return n <= 0 || (kind.sample && n == 1);
+}
+
+bool
+final_variance_numeric(Variance kind, int64 n, Numeric sum, Numeric sumsq, Datum *result)
+{
+	LOCAL_FCINFO(fcinfo, 2);
+	ExprContext *context;
+	Datum		state;
+
+	if (variance_is_null(kind, n))
+		return false;
+	if (numeric_is_nan(sum) || numeric_is_inf(sum))
+	{
+		*result = DirectFunctionCall3(numeric_in, CStringGetDatum("NaN"), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		return true;
+	}
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 2, InvalidOid, (Node *) aggregate_call_context(&context), NULL);
+	fcinfo->args[0].value = PointerGetDatum(serialized_state(n, sum, sumsq));
+	fcinfo->args[0].isnull = false;
+	fcinfo->args[1].value = (Datum) 0;
+	fcinfo->args[1].isnull = false;
+	state = numeric_deserialize(fcinfo);
+
+	fcinfo->args[0].value = state;
+	fcinfo->nargs = 1;
+	*result = variance_function(kind) (fcinfo);
+	FreeExprContext(context, true);
+	return !fcinfo->isnull;
+}
+
+/* ---- variance of floats ---- */
+
+/* A sum of floats without rounding: components that do not overlap, least first. */
+typedef struct ExactSum
+{
+	int			n;
+	int			capacity;
+	float8	   *component;
+} ExactSum;
+
+/* Adds one float (Shewchuk's grow-expansion, zeros dropped). */
+static void
+exact_add(ExactSum *sum, float8 value)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < sum->n; i++)
+	{
+		float8		other = sum->component[i];
+		float8		total = value + other;
+		float8		part = total - value;
+		float8		rest = (value - (total - part)) + (other - part);
+
+		if (rest != 0)
+			sum->component[kept++] = rest;
+		value = total;
+	}
+	if (kept == sum->capacity)
+	{
+		sum->capacity *= 2;
+		sum->component = repalloc(sum->component, sum->capacity * sizeof(float8));
+	}
+	sum->component[kept++] = value;
+	sum->n = kept;
+}
+
+static void
+exact_add_product(ExactSum *sum, float8 a, float8 b)
+{
+	float8		product = a * b;
+
+	exact_add(sum, fma(a, b, -product));
+	exact_add(sum, product);
+}
+
+static float8
+exact_value(const ExactSum *sum)
+{
+	float8		value = 0;
+
+	for (int i = 0; i < sum->n; i++)
+		value += sum->component[i];
+	return value;
+}
+
+/* The floats of a state column. */
+static float8 *
+float_elements(ArrayType *array, int *n)
+{
+	if (ARR_NDIM(array) != 1 || ARR_HASNULL(array) || ARR_ELEMTYPE(array) != FLOAT8OID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("state of a float aggregate is not a one-dimensional array of float8 without nulls")));
+	*n = ARR_DIMS(array)[0];
+	return (float8 *) ARR_DATA_PTR(array);
+}
+
+/* n * sumsq - sum * sum, rounded once; NaN when an input was not finite. */
+static float8
+variance_numerator(int64 n, ArrayType *sum_array, ArrayType *sumsq_array)
+{
+	ExactSum	total = {0, 64, palloc(64 * sizeof(float8))};
+	int			nsum,
+				nsumsq;
+	float8	   *sum = float_elements(sum_array, &nsum);
+	float8	   *sumsq = float_elements(sumsq_array, &nsumsq);
+
+	for (int i = 0; i < nsum; i++)
+		for (int j = 0; j < nsum; j++)
+			exact_add_product(&total, -sum[i], sum[j]);
+	for (int i = 0; i < nsumsq; i++)
+		exact_add_product(&total, (float8) n, sumsq[i]);
+	return exact_value(&total);
+}
+
+bool
+final_variance_float(Variance kind, int64 n, ArrayType *sum, ArrayType *sumsq, float8 *result)
+{
+	float8		numerator;
+
+	if (variance_is_null(kind, n))
+		return false;
+
+	numerator = variance_numerator(n, sum, sumsq);
+	if (numerator < 0)
+		numerator = 0;
+	*result = numerator / ((float8) n * (float8) (kind.sample ? n - 1 : n));
+	if (kind.root)
+		*result = sqrt(*result);
+	return true;
+}
+
+/* ---- any aggregate ---- */
+
+struct Finisher
+{
+	bool		serialized;		/* the state is the aggregate's internal one, as bytea */
+	FmgrInfo	deserial;
+	bool		has_final;
+	FmgrInfo	final;
+	int			final_nargs;
+	Oid			state_type;
+	int16		state_len;
+	bool		state_byval;
+	int16		result_len;
+	bool		result_byval;
+	AggState   *agg_state;
+	ExprContext *context;
+};
+
+/* The aggregate must take this state, give this result, and be the caller's to use. */
+static void
+check_finisher(Oid aggregate, Form_pg_aggregate form, Oid state_type, Oid result_type)
+{
+	AclResult	allowed = object_aclcheck(ProcedureRelationId, aggregate, GetUserId(), ACL_EXECUTE);
+	Oid			expected = form->aggtranstype == INTERNALOID ? BYTEAOID : form->aggtranstype;
+
+	if (allowed != ACLCHECK_OK)
+		aclcheck_error(allowed, OBJECT_AGGREGATE, get_func_name(aggregate));
+	if ((!IsPolymorphicType(expected) && state_type != expected) ||
+		(!IsPolymorphicType(get_func_rettype(aggregate)) && result_type != get_func_rettype(aggregate)) ||
+		(form->aggtranstype == INTERNALOID && !OidIsValid(form->aggdeserialfn)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("cannot finish aggregate %s from a state of type %s to a result of type %s",
+						get_func_name(aggregate), format_type_be(state_type), format_type_be(result_type))));
+}
+
+/* Looks up the final function as the executor would for an Agg node. */
+static void
+prepare_final(Finisher *finisher, Oid aggregate, Form_pg_aggregate form, Oid result_type)
+{
+	Oid		   *arg_types;
+	int			nargs;
+	Expr	   *expr;
+
+	finisher->has_final = OidIsValid(form->aggfinalfn);
+	if (!finisher->has_final)
+		return;
+
+	(void) get_func_signature(aggregate, &arg_types, &nargs);
+	finisher->final_nargs = form->aggfinalextra ? nargs + 1 : 1;
+	build_aggregate_finalfn_expr(arg_types, finisher->final_nargs, finisher->state_type, result_type,
+								 InvalidOid, form->aggfinalfn, &expr);
+	fmgr_info(form->aggfinalfn, &finisher->final);
+	fmgr_info_set_expr((Node *) expr, &finisher->final);
+}
+
+Finisher *
+finisher_create(Oid aggregate, Oid state_type, Oid result_type)
+{
+	Finisher   *finisher = palloc0(sizeof(Finisher));
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+	Form_pg_aggregate form;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function with OID %u is not an aggregate", aggregate)));
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	check_finisher(aggregate, form, state_type, result_type);
+
+	finisher->serialized = form->aggtranstype == INTERNALOID;
+	finisher->state_type = finisher->serialized ? INTERNALOID : state_type;
+	if (finisher->serialized)
+		fmgr_info(form->aggdeserialfn, &finisher->deserial);
+	prepare_final(finisher, aggregate, form, result_type);
+	ReleaseSysCache(tuple);
+
+	get_typlenbyval(state_type, &finisher->state_len, &finisher->state_byval);
+	get_typlenbyval(result_type, &finisher->result_len, &finisher->result_byval);
+	finisher->agg_state = aggregate_call_context(&finisher->context);
+	return finisher;
+}
+
+/* The state as the final function wants it, in the finisher's memory. */
+static Datum
+state_for_final(Finisher *finisher, Oid collation, Datum state)
+{
+	LOCAL_FCINFO(fcinfo, 2);
+	MemoryContext before = MemoryContextSwitchTo(finisher->context->ecxt_per_tuple_memory);
+	Datum		result;
+
+	if (!finisher->serialized)
+		result = datumCopy(state, finisher->state_byval, finisher->state_len);
+	else
+	{
+		InitFunctionCallInfoData(*fcinfo, &finisher->deserial, 2, collation, (Node *) finisher->agg_state, NULL);
+		fcinfo->args[0].value = state;
+		fcinfo->args[0].isnull = false;
+		fcinfo->args[1].value = (Datum) 0;
+		fcinfo->args[1].isnull = false;
+		result = FunctionCallInvoke(fcinfo);
+	}
+	MemoryContextSwitchTo(before);
+	return result;
+}
+
+/* The result, in the caller's memory. */
+Datum
+finisher_call(Finisher *finisher, Oid collation, Datum state, bool state_isnull, bool *isnull)
+{
+	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
+	Datum		result;
+
+	ResetExprContext(finisher->context);
+	if (!state_isnull)
+		state = state_for_final(finisher, collation, state);
+	*isnull = state_isnull;
+	result = state;
+
+	if (finisher->has_final)
+	{
+		if (finisher->final.fn_strict && (state_isnull || finisher->final_nargs > 1))
+		{
+			*isnull = true;
+			return (Datum) 0;
+		}
+		InitFunctionCallInfoData(*fcinfo, &finisher->final, finisher->final_nargs, collation,
+								 (Node *) finisher->agg_state, NULL);
+		for (int i = 0; i < finisher->final_nargs; i++)
+		{
+			fcinfo->args[i].value = i == 0 ? state : (Datum) 0;
+			fcinfo->args[i].isnull = i == 0 ? state_isnull : true;
+		}
+		result = FunctionCallInvoke(fcinfo);
+		*isnull = fcinfo->isnull;
+	}
+	if (*isnull)
+		return (Datum) 0;
+	return datumCopy(result, finisher->result_byval, finisher->result_len);
+}
