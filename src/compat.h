@@ -55,11 +55,10 @@ typedef struct DateTimeErrorExtra
 #endif
 
 /* 16: one function checks privileges on objects of any catalog */
-#if PG_VERSION_NUM < 160000
-#define object_aclcheck(classid, objectid, roleid, mode) \
-	((classid) == ProcedureRelationId ? pg_proc_aclcheck(objectid, roleid, mode) : \
-	 (classid) == NamespaceRelationId ? pg_namespace_aclcheck(objectid, roleid, mode) : \
-	 pg_type_aclcheck(objectid, roleid, mode))
+#if PG_VERSION_NUM >= 160000
+#define function_aclcheck(function, role, mode) object_aclcheck(ProcedureRelationId, function, role, mode)
+#else
+#define function_aclcheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
 #endif
 
 /* 18: grouped Vars point at a range table entry of their own (RTE_GROUP) */

@@ -258,7 +258,7 @@ struct Finisher
 static void
 check_finisher(Oid aggregate, Form_pg_aggregate form, Oid state_type, Oid result_type)
 {
-	AclResult	allowed = object_aclcheck(ProcedureRelationId, aggregate, GetUserId(), ACL_EXECUTE);
+	AclResult	allowed = function_aclcheck(aggregate, GetUserId(), ACL_EXECUTE);
 	Oid			expected = form->aggtranstype == INTERNALOID ? BYTEAOID : form->aggtranstype;
 
 	if (allowed != ACLCHECK_OK)

@@ -12,10 +12,9 @@
 #include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "access/transam.h"
-#include "catalog/catalog.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_collation.h"
+
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
@@ -307,7 +306,7 @@ refuse_relation(Relation relation, const RangeTblEntry *rte)
 					  "TABLESAMPLE is not supported in the definition of a continuous view",
 					  "Which rows it takes does not follow from the rows.",
 					  "Sample by a condition on a column, for example a hash of the key.");
-	if (IsCatalogRelationOid(RelationGetRelid(relation)) || RelationGetRelid(relation) < FirstNormalObjectId)
+	if (RelationGetRelid(relation) < FirstNormalObjectId)
 		return refuse(-1, psprintf("system relation \"%s\" cannot be the source of a continuous view", name),
 					  NULL, "Select from the target table of an ingest or from a topic.");
 	if (relation->rd_rel->relpersistence == RELPERSISTENCE_TEMP)

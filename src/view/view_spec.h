@@ -129,7 +129,13 @@ pg_noreturn extern void view_refusal_raise_at(const ViewRefusal *refusal, const 
 /* The analysed query of a stored plain view (copied, locks taken as for a reader). */
 extern Query *view_definition(Oid batch_relid);
 
-/* A text that is the same as long as the definition means the same. */
+/*
+ * A text by which to tell that the definition means something else than before.
+ * Compare with view_fingerprint_same, never with strcmp: renames and dump/restore
+ * change parts of it.
+ */
 extern char *view_fingerprint(Oid batch_relid);
+extern char *view_query_fingerprint(const Query *query);
+extern bool view_fingerprint_same(const char *one, const char *other);
 
 #endif							/* DELTAFLOW_VIEW_VIEW_SPEC_H */
