@@ -30,28 +30,28 @@ PG_FUNCTION_INFO_V1(deltaflow_finalize);
 PG_FUNCTION_INFO_V1(deltaflow_param);
 
 /* window_end(start, stride) */
-Datum
+PGDLLEXPORT Datum
 deltaflow_window_end_bin(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TIMESTAMP(window_end_bin(PG_GETARG_TIMESTAMP(0), PG_GETARG_INTERVAL_P(1)));
 }
 
 /* window_end(start timestamp, unit) */
-Datum
+PGDLLEXPORT Datum
 deltaflow_window_end_trunc(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TIMESTAMP(window_end_trunc(PG_GETARG_TIMESTAMP(0), text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }
 
 /* window_end(start timestamptz, unit) */
-Datum
+PGDLLEXPORT Datum
 deltaflow_window_end_trunc_tz(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TIMESTAMPTZ(window_end_trunc_tz(PG_GETARG_TIMESTAMPTZ(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), NULL));
 }
 
 /* window_end(start timestamptz, unit, zone) */
-Datum
+PGDLLEXPORT Datum
 deltaflow_window_end_trunc_zone(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TIMESTAMPTZ(window_end_trunc_tz(PG_GETARG_TIMESTAMPTZ(0),
@@ -85,56 +85,56 @@ variance_float(FunctionCallInfo fcinfo, bool sample, bool root)
 	PG_RETURN_FLOAT8(result);
 }
 
-Datum
+PGDLLEXPORT Datum
 deltaflow_final_var_pop_numeric(PG_FUNCTION_ARGS)
 {
 	return variance_numeric(fcinfo, false, false);
 }
 
-Datum
+PGDLLEXPORT Datum
 deltaflow_final_var_samp_numeric(PG_FUNCTION_ARGS)
 {
 	return variance_numeric(fcinfo, true, false);
 }
 
-Datum
+PGDLLEXPORT Datum
 deltaflow_final_stddev_pop_numeric(PG_FUNCTION_ARGS)
 {
 	return variance_numeric(fcinfo, false, true);
 }
 
-Datum
+PGDLLEXPORT Datum
 deltaflow_final_stddev_samp_numeric(PG_FUNCTION_ARGS)
 {
 	return variance_numeric(fcinfo, true, true);
 }
 
-Datum
+PGDLLEXPORT Datum
 deltaflow_final_var_pop_float(PG_FUNCTION_ARGS)
 {
 	return variance_float(fcinfo, false, false);
 }
 
-Datum
+PGDLLEXPORT Datum
 deltaflow_final_var_samp_float(PG_FUNCTION_ARGS)
 {
 	return variance_float(fcinfo, true, false);
 }
 
-Datum
+PGDLLEXPORT Datum
 deltaflow_final_stddev_pop_float(PG_FUNCTION_ARGS)
 {
 	return variance_float(fcinfo, false, true);
 }
 
-Datum
+PGDLLEXPORT Datum
 deltaflow_final_stddev_samp_float(PG_FUNCTION_ARGS)
 {
 	return variance_float(fcinfo, true, true);
 }
 
 /* finalize(aggregate regprocedure, state "any", result anyelement) */
-Datum
+PGDLLEXPORT Datum
 deltaflow_finalize(PG_FUNCTION_ARGS)
 {
 	Finisher   *finisher = fcinfo->flinfo->fn_extra;
@@ -160,7 +160,7 @@ deltaflow_finalize(PG_FUNCTION_ARGS)
 }
 
 /* param(name, value): the value; deltaflow.run puts another in its place */
-Datum
+PGDLLEXPORT Datum
 deltaflow_param(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(1))
