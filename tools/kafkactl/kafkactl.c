@@ -60,7 +60,9 @@ delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 	(void) opaque;
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
 		acknowledged++;
-	else if (refused++ == 0 && message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE)
+	else if (message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+		return;					/* aborting a transaction drops what was not sent yet */
+	else if (refused++ == 0)
 		fprintf(stderr, "kafkactl: %s\n", rd_kafka_err2str(message->err));
 }
 
@@ -330,7 +332,11 @@ run_command(rd_kafka_t *client, const char *line)
 	else if (strcmp(line, "\\commit") == 0)
 		check(rd_kafka_commit_transaction(client, TIMEOUT_MS), "commit");
 	else if (strcmp(line, "\\abort") == 0)
+	{
+		/* what is not in the log yet would just be dropped: no aborted records there */
+		rd_kafka_flush(client, TIMEOUT_MS);
 		check(rd_kafka_abort_transaction(client, TIMEOUT_MS), "abort");
+	}
 	else if (strcmp(line, "\\flush") == 0)
 		rd_kafka_flush(client, TIMEOUT_MS);
 	else
