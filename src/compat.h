@@ -36,6 +36,19 @@ typedef struct DateTimeErrorExtra
 #define stringToQualifiedNameList(string, escontext) stringToQualifiedNameList(string)
 #endif
 
+/* 16: one ownership check for all kinds of objects (commit afbfc02983) */
+#if PG_VERSION_NUM < 160000
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "utils/acl.h"
+static inline bool
+object_ownercheck(Oid classid, Oid objectid, Oid roleid)
+{
+	return classid == DatabaseRelationId ? pg_database_ownercheck(objectid, roleid) :
+		pg_class_ownercheck(objectid, roleid);
+}
+#endif
+
 /* 17: extensions' wait events have names */
 #include "utils/wait_event.h"
 #if PG_VERSION_NUM < 170000

@@ -11,7 +11,7 @@
 
 #include "clock.h"
 #include "compat.h"
-#include "worker/settings.h"
+#include "worker/worker.h"
 
 PG_MODULE_MAGIC;
 
@@ -21,6 +21,6 @@ void
 _PG_init(void)
 {
 	clock_init_settings();
-	settings_init();
+	worker_init();
 	MarkGUCPrefixReserved("deltaflow");
 }

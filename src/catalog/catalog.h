@@ -102,6 +102,11 @@ extern void pipeline_set_trouble(int64 id, const char *error, const char *hint);
 extern bool pipeline_begin_epoch(int64 id, int64 last_epoch, int64 generation);
 extern void pipeline_end_epoch(int64 id, int64 epoch, TimestampTz watermark, double rows_per_second);
 
+/* attempt.c: starts of a worker that have not led to a committed epoch, which clears the count */
+extern int	pipeline_attempts(int64 id);
+extern void pipeline_count_attempt(int64 id);
+extern void pipeline_clear_attempts(int64 id);
+
 /* position.c */
 extern List *position_list(int64 pipeline_id);	/* of PositionRow, by partition */
 extern void position_insert(int64 pipeline_id, int32 partition, int64 first_offset);
@@ -126,6 +131,9 @@ extern void view_position_put(int64 view_id, const PositionRow *row);	/* insert 
 extern void epoch_insert(int64 pipeline_id, int64 epoch, TimestampTz watermark,
 						 int32 partition, int64 first_offset, int64 next_offset, int64 records);
 extern void epoch_prune(int64 pipeline_id, int64 upto_epoch);	/* forgets epochs up to that one */
+
+/* Forgets epochs that committed before then, among the oldest max_epochs; returns rows removed. */
+extern uint64 epoch_prune_before(int64 pipeline_id, TimestampTz before, int max_epochs);
 
 #include "format/format.h"
 #include "kafka/record.h"

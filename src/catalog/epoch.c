@@ -40,3 +40,22 @@ epoch_prune(int64 pipeline_id, int64 upto_epoch)
 
 	statement_execute(&prune, values, NULL);
 }
+
+/*
+ * Epochs are numbered in the order they commit, so the walk begins at the oldest
+ * one and looks at max_epochs of them; it needs no index by time.
+ */
+uint64
+epoch_prune_before(int64 pipeline_id, TimestampTz before, int max_epochs)
+{
+	static Statement prune = {
+		"DELETE FROM deltaflow.epoch WHERE pipeline_id = $1 AND committed_at < $2 AND epoch < $3 + "
+		"(SELECT epoch FROM deltaflow.epoch WHERE pipeline_id = $1 ORDER BY epoch LIMIT 1)",
+		3, {INT8OID, TIMESTAMPTZOID, INT8OID}
+	};
+	Datum		values[] = {
+		Int64GetDatum(pipeline_id), TimestampTzGetDatum(before), Int64GetDatum(max_epochs)
+	};
+
+	return statement_execute(&prune, values, NULL);
+}

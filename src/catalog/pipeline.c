@@ -250,7 +250,7 @@ pipeline_end_epoch(int64 id, int64 epoch, TimestampTz watermark, double rows_per
 {
 	static Statement end = {
 		"UPDATE deltaflow.pipeline SET epoch = $2, watermark = $3, rows_per_second = $4, last_commit = $5, "
-		"last_error = NULL, hint = NULL WHERE id = $1",
+		"last_error = NULL, hint = NULL, attempts = 0 WHERE id = $1",
 		5, {INT8OID, INT8OID, TIMESTAMPTZOID, FLOAT8OID, TIMESTAMPTZOID}
 	};
 	Datum		values[] = {

@@ -36,6 +36,9 @@ extern EpochOutcome pipeline_epoch(Pipeline *pipeline);
 extern int	pipeline_wakeup_fd(Pipeline *pipeline);
 extern void pipeline_drain_wakeup(Pipeline *pipeline);
 
+/* Whether the last epoch stopped at a limit, so that more is waiting: the next should follow at once. */
+extern bool pipeline_full(const Pipeline *pipeline);
+
 /* Milliseconds to wait before the next call when it said IDLE or AGAIN. */
 extern long pipeline_backoff(const Pipeline *pipeline);
 

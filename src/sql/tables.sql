@@ -27,6 +27,7 @@ CREATE TABLE deltaflow.pipeline (
     watermark timestamptz,              -- at the end of that epoch
     last_commit timestamptz,
     rows_per_second float8,
+    attempts int NOT NULL DEFAULT 0,    -- starts of a worker since an epoch was last committed
     system_identifier bigint NOT NULL,  -- where it was made; elsewhere it starts paused
     database_id oid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()

@@ -190,6 +190,7 @@ slot_claim(Oid database, int64 pipeline)
 		slot->pipeline = pipeline;
 		slot->token = ++shared->tokens;
 		slot->outcome = ENDED_WELL;
+		slot->settled = false;
 		slot->wakes = 0;
 		slot->next_start = 0;
 		set_phase(slot, SLOT_STARTING);
@@ -256,6 +257,7 @@ view_slot(const WorkerSlot *slot, SlotView *view)
 	view->pipeline = slot->pipeline;
 	view->phase = slot->phase;
 	view->outcome = slot->outcome;
+	view->settled = slot->settled;
 	view->pid = slot->pid;
 	view->since = slot->since;
 	view->next_start = slot->next_start;
@@ -304,7 +306,7 @@ slot_detach(int code, Datum arg)
 	if (slot->phase == SLOT_ALIVE && slot->pid == MyProcPid)
 	{
 		/* a process told to stop in the middle of its work exits by FATAL */
-		slot->outcome = code == 0 || ProcDiePending ? ENDED_WELL : ENDED_FAILED;
+		slot->outcome = ProcDiePending ? ENDED_STOPPED : code == 0 ? ENDED_WELL : ENDED_FAILED;
 		set_phase(slot, SLOT_ENDED);
 	}
 	wake_parent(slot);
@@ -354,6 +356,18 @@ slot_wakes(void)
 	wakes = my_slot->wakes;
 	LWLockRelease(shared->lock);
 	return wakes;
+}
+
+void
+slot_settle(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (!my_slot->settled)
+	{
+		my_slot->settled = true;
+		wake_parent(my_slot);
+	}
+	LWLockRelease(shared->lock);
 }
 
 bool

@@ -28,7 +28,8 @@ typedef enum SlotPhase
 
 typedef enum SlotOutcome
 {
-	ENDED_WELL,					/* asked to stop, or its work is over */
+	ENDED_WELL,					/* its work is over, or not wanted any more */
+	ENDED_STOPPED,				/* told to by a signal */
 	ENDED_FAILED,				/* an error escaped, or it never came up */
 	ENDED_NO_ROOM				/* the server had no background worker left */
 } SlotOutcome;
@@ -45,6 +46,7 @@ typedef struct WorkerSlot
 	uint32		token;			/* changes with every claim: a late process must not attach */
 	int			pid;
 	Latch	   *latch;			/* of the process, while ALIVE */
+	bool		settled;		/* a supervisor that has found work and stays */
 	uint32		wakes;			/* how often it was told to look at the catalog */
 	TimestampTz since;			/* of the phase */
 	TimestampTz next_start;		/* ENDED: not before */
@@ -63,6 +65,7 @@ typedef struct SlotView
 	int64		pipeline;
 	SlotPhase	phase;
 	SlotOutcome outcome;
+	bool		settled;
 	int			pid;
 	TimestampTz since;
 	TimestampTz next_start;
@@ -99,6 +102,7 @@ extern bool slot_find(Oid database, int64 pipeline, SlotView *view);
  */
 extern bool slot_attach(SlotClaim claim);
 extern uint32 slot_wakes(void); /* of this process's slot */
+extern void slot_settle(void);
 
 /* Ends the slot now unless there were wakes since; to be followed by proc_exit. */
 extern bool slot_leave(uint32 seen_wakes);
