@@ -84,6 +84,24 @@ object_ownercheck(Oid classid, Oid objectid, Oid roleid)
 /* 18: generated columns may be virtual */
 #if PG_VERSION_NUM < 180000
 #define ATTRIBUTE_GENERATED_VIRTUAL 'v'
+/* 16: input functions can report bad input without throwing */
+#if PG_VERSION_NUM < 160000
+#define COMPAT_NO_SOFT_ERRORS
+#else
+#include "nodes/miscnodes.h"
+#endif
+
+/* 17: the caller may own the lexer's memory */
+#if PG_VERSION_NUM < 170000
+#define makeJsonLexContextCstringLen(lex, json, len, encoding, need_escapes) \
+	makeJsonLexContextCstringLen(json, len, encoding, need_escapes)
+#endif
+
+/* 18: CHECK constraints can be NOT ENFORCED */
+#if PG_VERSION_NUM < 180000
+#define check_is_enforced(check) ((void) (check), true)
+#else
+#define check_is_enforced(check) ((check)->ccenforced)
 #endif
 
 #endif							/* DELTAFLOW_COMPAT_H */
