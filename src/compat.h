@@ -18,6 +18,7 @@
 #endif
 
 /* What the entries below redefine is declared first, so that this header may come before any other. */
+#include "common/jsonapi.h"
 #include "utils/datetime.h"
 #include "utils/regproc.h"
 
@@ -84,6 +85,8 @@ object_ownercheck(Oid classid, Oid objectid, Oid roleid)
 /* 18: generated columns may be virtual */
 #if PG_VERSION_NUM < 180000
 #define ATTRIBUTE_GENERATED_VIRTUAL 'v'
+#endif
+
 /* 16: input functions can report bad input without throwing */
 #if PG_VERSION_NUM < 160000
 #define COMPAT_NO_SOFT_ERRORS

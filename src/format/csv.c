@@ -196,14 +196,14 @@ split_line(CsvDecoder *state, const char *data, size_t len, Refusal *refusal)
 		n++;
 	}
 	if (cursor.open)
-		return refuse(refusal, ERRCODE_BAD_COPY_FILE_FORMAT, NULL, "unterminated CSV quoted field");
+		return refuse_record(refusal, ERRCODE_BAD_COPY_FILE_FORMAT, NULL, "unterminated CSV quoted field");
 	if (cursor.line_end)
-		return refuse(refusal, ERRCODE_BAD_COPY_FILE_FORMAT, NULL, "record has more than one line");
+		return refuse_record(refusal, ERRCODE_BAD_COPY_FILE_FORMAT, NULL, "record has more than one line");
 	if (n > state->nfields)
-		return refuse(refusal, ERRCODE_BAD_COPY_FILE_FORMAT, NULL,
+		return refuse_record(refusal, ERRCODE_BAD_COPY_FILE_FORMAT, NULL,
 					  "extra data after last expected column");
 	if (n < state->nfields)
-		return refuse(refusal, ERRCODE_BAD_COPY_FILE_FORMAT, state->names[n],
+		return refuse_record(refusal, ERRCODE_BAD_COPY_FILE_FORMAT, state->names[n],
 					  "missing data for column \"%s\"", state->names[n]);
 	return true;
 }

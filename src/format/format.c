@@ -172,7 +172,7 @@ decode_tombstone(Decoder *decoder, Datum *values, bool *isnull, Refusal *refusal
 static bool
 refuse_size(size_t len, Refusal *refusal)
 {
-	return refuse_detail(refusal, ERRCODE_PROGRAM_LIMIT_EXCEEDED, NULL,
+	return refuse_with_detail(refusal, ERRCODE_PROGRAM_LIMIT_EXCEEDED, NULL,
 						 psprintf("record of %zu bytes is too large", len),
 						 pstrdup("The limit is the setting deltaflow.max_record_size."));
 }

@@ -229,7 +229,7 @@ refuse_syntax(JsonDecoder *state, const char *data, size_t len, Refusal *refusal
 		!text_to_server(&text, &text_len, NULL, refusal) ||
 		!json_check(text, text_len, NULL, refusal))
 		return false;
-	return refuse_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, NULL,
+	return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, NULL,
 						 pstrdup("invalid input syntax for type json"),
 						 pstrdup(json_walk_problem(state->parser)));
 }
@@ -248,7 +248,7 @@ refuse_message(JsonDecoder *state, JsonWalkResult result,
 			if (!text_verify(data, len, NULL, refusal) ||
 				!json_check(data, len, NULL, refusal))
 				return false;
-			return refuse(refusal, ERRCODE_DATATYPE_MISMATCH, NULL,
+			return refuse_record(refusal, ERRCODE_DATATYPE_MISMATCH, NULL,
 						  "record is not a JSON object");
 		default:
 			break;
@@ -265,7 +265,7 @@ check_inner(JsonDecoder *state, Refusal *refusal)
 		JsonKind	kind = state->tokens[state->inner[i]].kind;
 
 		if (kind != JSON_ABSENT && kind != JSON_NULL && kind != JSON_OBJECT)
-			return refuse(refusal, ERRCODE_DATATYPE_MISMATCH, NULL,
+			return refuse_record(refusal, ERRCODE_DATATYPE_MISMATCH, NULL,
 						  "field \"%s\" is not a JSON object", state->inner_names[i]);
 	}
 	return true;

@@ -37,7 +37,7 @@ decode_timestamp(ValueReader *reader, const KafkaRecord *record,
 		return value_from_int64(reader, record->timestamp_ms, value, isnull, refusal);
 	instant = (record->timestamp_ms - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000) * 1000;
 	if (record->timestamp_ms > PG_INT64_MAX / 1000 || !IS_VALID_TIMESTAMP(instant))
-		return refuse(refusal, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, reader->column,
+		return refuse_record(refusal, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, reader->column,
 					  "timestamp of record is out of range: " INT64_FORMAT, record->timestamp_ms);
 	*isnull = false;
 	*value = TimestampTzGetDatum(instant);
@@ -52,7 +52,7 @@ decode_key(Decoder *decoder, ValueReader *reader, const KafkaRecord *record,
 	if (record->key == NULL)
 		return value_from_null(reader, value, isnull, refusal);
 	if (record->key_len > record_limit())
-		return refuse(refusal, ERRCODE_PROGRAM_LIMIT_EXCEEDED, reader->column,
+		return refuse_record(refusal, ERRCODE_PROGRAM_LIMIT_EXCEEDED, reader->column,
 					  "key of %zu bytes is too large", record->key_len);
 	if (decoder->key_format == &json_format)
 		return json_value_decode(reader, record->key, record->key_len, value, isnull, refusal);

@@ -36,7 +36,7 @@ excerpt(const char *text, size_t len)
 
 /* Fills in all parts.  Stage is "decode" until someone knows better. */
 bool
-refuse_detail(Refusal *refusal, int sqlstate, const char *column, char *message, char *detail)
+refuse_with_detail(Refusal *refusal, int sqlstate, const char *column, char *message, char *detail)
 {
 	refusal->sqlstate = sqlstate;
 	refusal->stage = "decode";
@@ -48,7 +48,7 @@ refuse_detail(Refusal *refusal, int sqlstate, const char *column, char *message,
 
 /* A refusal with a message only. */
 bool
-refuse(Refusal *refusal, int sqlstate, const char *column, const char *message, ...)
+refuse_record(Refusal *refusal, int sqlstate, const char *column, const char *message, ...)
 {
 	va_list		args;
 	char		buffer[MESSAGE_BYTES * 2];
@@ -56,7 +56,7 @@ refuse(Refusal *refusal, int sqlstate, const char *column, const char *message, 
 	va_start(args, message);
 	vsnprintf(buffer, sizeof(buffer), message, args);
 	va_end(args);
-	return refuse_detail(refusal, sqlstate, column, pstrdup(buffer), NULL);
+	return refuse_with_detail(refusal, sqlstate, column, pstrdup(buffer), NULL);
 }
 
 /* A refusal from an error's message, detail and code. */
@@ -67,6 +67,6 @@ refuse_error(Refusal *refusal, const char *column, const ErrorData *error)
 
 	if (error->detail != NULL)
 		detail = cut(error->detail, strlen(error->detail), MESSAGE_BYTES);
-	return refuse_detail(refusal, error->sqlerrcode, column,
+	return refuse_with_detail(refusal, error->sqlerrcode, column,
 						 cut(error->message, strlen(error->message), MESSAGE_BYTES), detail);
 }

@@ -8,12 +8,12 @@
 #include "format/format.h"
 #include "utils/elog.h"
 
-/* All return false, so that `return refuse(...)` reads as the sentence it is. */
-extern bool refuse(Refusal *refusal, int sqlstate, const char *column,
+/* All return false, so that `return refuse_record(...)` reads as the sentence it is. */
+extern bool refuse_record(Refusal *refusal, int sqlstate, const char *column,
 				   const char *message, ...) pg_attribute_printf(4, 5);
 
 /* The same, with a detail already formatted (palloc'd or constant). */
-extern bool refuse_detail(Refusal *refusal, int sqlstate, const char *column,
+extern bool refuse_with_detail(Refusal *refusal, int sqlstate, const char *column,
 						  char *message, char *detail);
 
 /* From an error that was caught or saved. */

@@ -113,7 +113,7 @@ refuse_fault(Refusal *refusal, const char *column, JsonFault fault)
 			"exponent of number is too large", "The limit is the setting deltaflow.max_number_exponent."},
 	};
 
-	return refuse_detail(refusal, faults[fault].sqlstate, column,
+	return refuse_with_detail(refusal, faults[fault].sqlstate, column,
 						 pstrdup(faults[fault].message), pstrdup(faults[fault].detail));
 }
 
@@ -155,12 +155,12 @@ check_domain(ValueReader *reader, Datum value, bool isnull, Refusal *refusal)
 		if (constraint->constrainttype == DOM_CONSTRAINT_NOTNULL)
 		{
 			if (isnull)
-				fine = refuse(refusal, ERRCODE_NOT_NULL_VIOLATION, reader->column,
+				fine = refuse_record(refusal, ERRCODE_NOT_NULL_VIOLATION, reader->column,
 							  "domain %s does not allow null values",
 							  format_type_be(reader->type));
 		}
 		else if (!domain_check_holds(reader, constraint, value, isnull))
-			fine = refuse(refusal, ERRCODE_CHECK_VIOLATION, reader->column,
+			fine = refuse_record(refusal, ERRCODE_CHECK_VIOLATION, reader->column,
 						  "value for domain %s violates check constraint \"%s\"",
 						  format_type_be(reader->type), constraint->name);
 		if (!fine)
@@ -208,7 +208,7 @@ from_number(ValueReader *reader, const JsonToken *token, Datum *value, Refusal *
 		case NUMBER_MALFORMED:
 			break;
 	}
-	return refuse_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
+	return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
 						 pstrdup("invalid input syntax for type json"),
 						 psprintf("Token \"%s\" is invalid.", excerpt(token->text, token->len)));
 }
@@ -240,7 +240,7 @@ from_bool(ValueReader *reader, const JsonToken *token, Datum *value, Refusal *re
 {
 	if (!(token->len == 4 && memcmp(token->text, "true", 4) == 0) &&
 		!(token->len == 5 && memcmp(token->text, "false", 5) == 0))
-		return refuse_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
+		return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
 							 pstrdup("invalid input syntax for type json"),
 							 psprintf("Token \"%s\" is invalid.", excerpt(token->text, token->len)));
 	return reader->from_text(reader, token->text, token->len, value, refusal);
@@ -274,7 +274,7 @@ refuse_kind(ValueReader *reader, const JsonToken *token, Refusal *refusal)
 		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array"
 	};
 
-	return refuse(refusal, ERRCODE_DATATYPE_MISMATCH, reader->column,
+	return refuse_record(refusal, ERRCODE_DATATYPE_MISMATCH, reader->column,
 				  "JSON value for column \"%s\" of type %s is %s",
 				  reader->column, format_type_be(reader->type), kinds[token->kind]);
 }
@@ -313,7 +313,7 @@ value_from_json(ValueReader *reader, const JsonToken *token,
 	{
 		if (token->len == 4 && memcmp(token->text, "null", 4) == 0)
 			return value_from_null(reader, value, isnull, refusal);
-		return refuse_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
+		return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
 							 pstrdup("invalid input syntax for type json"),
 							 psprintf("Token \"%s\" is invalid.", excerpt(token->text, token->len)));
 	}

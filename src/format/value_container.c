@@ -111,7 +111,7 @@ container_from_json(ValueReader *reader, const char *text, size_t len,
 	if (!json_check(text, len, reader->column, refusal))
 		return false;
 	if (reader->datetime && (mentions_clock(text, len) || has_bare_number(text, len)))
-		return refuse(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
+		return refuse_record(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
 					  "element for column \"%s\" of type %s depends on the clock or has no unit",
 					  reader->column, format_type_be(reader->type));
 	call.object = psprintf("{\"v\": %.*s}", (int) len, text);

@@ -36,7 +36,7 @@ json_check(const char *text, size_t len, const char *column, Refusal *refusal)
 	error = pg_parse_json(lex, &nullSemAction);
 	if (error == JSON_SUCCESS)
 		return true;
-	return refuse_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, column,
+	return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, column,
 						 pstrdup("invalid input syntax for type json"),
 						 excerpt(json_errdetail(error, lex), strlen(json_errdetail(error, lex))));
 }

@@ -286,7 +286,7 @@ datetime_by_input(ValueReader *reader, const char *text, size_t len, Datum *valu
 {
 	if (mentions_clock(text, len) ||
 		(reader->base == TIMETZOID && !names_offset(text, len)))
-		return refuse_detail(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
+		return refuse_with_detail(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
 							 psprintf("value of type %s depends on the clock: \"%s\"",
 									  format_type_be(reader->base), excerpt(text, len)),
 							 NULL);
@@ -443,14 +443,14 @@ number_to_datetime(ValueReader *reader, const char *text, size_t len,
 	Timestamp	timestamp;
 
 	if (reader->unit == UNIT_NONE)
-		return refuse_detail(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
+		return refuse_with_detail(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
 							 psprintf("number for column \"%s\" of type %s has no unit",
 									  reader->column, format_type_be(reader->type)),
 							 pstrdup("Column option unit says whether numbers are seconds, milliseconds or microseconds."));
 	if (!number_to_micros(reader, text, len, &micros) ||
 		pg_sub_s64_overflow(micros, UNIX_EPOCH_DAYS * USECS_PER_DAY, &timestamp) ||
 		!IS_VALID_TIMESTAMP(timestamp))
-		return refuse(refusal, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, reader->column,
+		return refuse_record(refusal, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, reader->column,
 					  "timestamp out of range: \"%s\"", excerpt(text, len));
 	if (reader->base == DATEOID)
 		*value = DateADTGetDatum(timestamp_day(timestamp));
@@ -463,7 +463,7 @@ number_to_datetime(ValueReader *reader, const char *text, size_t len,
 static bool
 number_to_time(ValueReader *reader, const char *text, size_t len, Datum *value, Refusal *refusal)
 {
-	return refuse(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
+	return refuse_record(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
 				  "column \"%s\" of type %s cannot be read from a number",
 				  reader->column, format_type_be(reader->type));
 }
@@ -481,7 +481,7 @@ text_to_enum(ValueReader *reader, const char *text, size_t len, Datum *value, Re
 
 	if (len >= NAMEDATALEN ||
 		!SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(reader->base), CStringGetDatum(label)))
-		return refuse(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
+		return refuse_record(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
 					  "invalid input value for enum %s: \"%s\"",
 					  format_type_be(reader->base), excerpt(text, len));
 	return text_by_input(reader, text, len, value, refusal);

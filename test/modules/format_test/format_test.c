@@ -18,6 +18,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -255,7 +256,8 @@ format_test_decode(PG_FUNCTION_ARGS)
 		HeapTuple	row = heap_form_tuple(topic->desc, values, isnull);
 
 		BlessTupleDesc(topic->desc);
-		result[0] = DirectFunctionCall1(textin, DirectFunctionCall1(record_out, heap_copy_tuple_as_datum(row, topic->desc)));
+		result[0] = CStringGetTextDatum(OidOutputFunctionCall(F_RECORD_OUT,
+															 heap_copy_tuple_as_datum(row, topic->desc)));
 		nulls[0] = false;
 		if (!isnull[0])
 		{
