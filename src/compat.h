@@ -68,11 +68,13 @@ object_ownercheck(Oid classid, Oid objectid, Oid roleid)
 #define check_query_permissions(query) ExecCheckRTPerms((query)->rtable, true)
 #endif
 
-/* 16: one function checks privileges on objects of any catalog */
+/* 16: one function checks privileges, and one ownership, on objects of any catalog */
 #if PG_VERSION_NUM >= 160000
 #define function_aclcheck(function, role, mode) object_aclcheck(ProcedureRelationId, function, role, mode)
+#define relation_ownercheck(relation, role) object_ownercheck(RelationRelationId, relation, role)
 #else
 #define function_aclcheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
+#define relation_ownercheck(relation, role) pg_class_ownercheck(relation, role)
 #endif
 
 /* 18: grouped Vars point at a range table entry of their own (RTE_GROUP) */

@@ -27,3 +27,35 @@ CREATE FUNCTION deltaflow.final_stddev_samp(n bigint, sum float8[], sumsq float8
 -- argument only tells the result's type.
 CREATE FUNCTION deltaflow.finalize(aggregate regprocedure, state "any", result anyelement) RETURNS anyelement
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'deltaflow_finalize';
+
+-- The watermark of the pipeline that keeps a view, by the view's state table: what a
+-- live view with emit => 'close' compares its windows with.
+CREATE FUNCTION deltaflow.watermark_of(state_table regclass) RETURNS timestamptz
+    LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT p.watermark FROM deltaflow.pipeline p JOIN deltaflow.view v ON v.pipeline_id = p.id
+            WHERE v.state_table = watermark_of.state_table);
+
+CREATE FUNCTION deltaflow.create_view(name text, query text DEFAULT NULL, from_view regclass DEFAULT NULL,
+                                      lateness interval DEFAULT NULL, emit text DEFAULT 'update',
+                                      start text DEFAULT NULL, options jsonb DEFAULT '{}') RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'deltaflow_create_view';
+COMMENT ON FUNCTION deltaflow.create_view(text, text, regclass, interval, text, text, jsonb) IS
+    'makes a continuous view: <name> live, <name>_batch the definition, <name>_state its state';
+
+CREATE FUNCTION deltaflow.explain(view regclass) RETURNS SETOF text
+    LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'deltaflow_explain';
+COMMENT ON FUNCTION deltaflow.explain(regclass) IS 'how a continuous view is kept, and why';
+
+-- The live view leads: what belongs to it follows renames, SET SCHEMA, OWNER TO and DROP.
+CREATE FUNCTION deltaflow.on_ddl() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'deltaflow_on_ddl';
+CREATE FUNCTION deltaflow.on_drop() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'deltaflow_on_drop';
+
+CREATE EVENT TRIGGER deltaflow_ddl ON ddl_command_end
+    WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER FOREIGN TABLE', 'CREATE VIEW')
+    EXECUTE FUNCTION deltaflow.on_ddl();
+CREATE EVENT TRIGGER deltaflow_drop ON sql_drop
+    EXECUTE FUNCTION deltaflow.on_drop();

@@ -85,7 +85,7 @@ check_definition(const ViewRow *row, const ViewSpec *spec)
 static ViewRefusal *
 check_server(const ViewRow *row, const ViewSpec *spec)
 {
-	if (row->server_major == PG_VERSION_NUM / 10000)
+	if (row->server_major == PG_MAJORVERSION_NUM)
 		return NULL;
 	for (int i = 0; i < spec->naggregates; i++)
 		if (spec->aggregates[i].kind == FOLD_PLAIN || spec->aggregates[i].kind == FOLD_SERIAL)

@@ -1,0 +1,215 @@
+/*
+ * explain.c
+ *		deltaflow.explain: strategy, what a row costs, state layout, when groups become final.
+ *
+ * Written from the same spec that the workers run, so it cannot say anything else
+ * than what happens.
+ */
+#include "postgres.h"
+
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+#include "utils/timestamp.h"
+
+#include "access/sysattr.h"
+#include "compat.h"
+#include "fdw/topic.h"
+#include "view/aggregates.h"
+#include "view/ddl.h"
+#include "view/explain.h"
+#include "view/load.h"
+
+/* What the lines are written from. */
+typedef struct Explanation
+{
+	const ViewRow *row;
+	ViewSpec   *spec;
+	PipelineRow *pipeline;
+	List	   *context;		/* deparse context over the source */
+	List	   *lines;
+} Explanation;
+
+static void line(Explanation *explanation, const char *format,...) pg_attribute_printf(2, 3);
+
+static void
+line(Explanation *explanation, const char *format,...)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, format);
+		needed = appendStringInfoVA(&text, format, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&text, needed);
+	}
+	explanation->lines = lappend(explanation->lines, text.data);
+}
+
+static char *
+source_text(const Explanation *explanation, Expr *expr)
+{
+	return deparse_expression((Node *) expr, explanation->context, false, false);
+}
+
+/* The expression of input column i. */
+static Expr *
+input_expr(const ViewSpec *spec, int i)
+{
+	return list_nth_node(TargetEntry, spec->input_tlist, i)->expr;
+}
+
+static void
+explain_source(Explanation *explanation)
+{
+	const ViewSpec *spec = explanation->spec;
+	bool		topic = is_topic(spec->source_relid);
+
+	line(explanation, "Continuous view %s: strategy fold", qualified_name(explanation->row->live));
+	line(explanation, "  Reason: one source, grouped aggregates that all have an algebra of their own; no stored row is read again");
+	line(explanation, "  Source: %s %s (pipeline \"%s\")", topic ? "topic" : "table",
+		 qualified_name(spec->source_relid), explanation->pipeline->name);
+	line(explanation, "  Definition: %s", qualified_name(explanation->row->batch));
+}
+
+/* Columns decoded and expressions run. */
+static void
+explain_row(Explanation *explanation)
+{
+	const ViewSpec *spec = explanation->spec;
+	StringInfoData columns;
+	int			attno = -1;
+	int			simple = 0;
+
+	initStringInfo(&columns);
+	while ((attno = bms_next_member(spec->source_columns, attno)) >= 0)
+		appendStringInfo(&columns, "%s%s", columns.len > 0 ? ", " : "", get_attname(spec->source_relid, attno, false));
+	for (int i = 0; i < spec->ninputs; i++)
+		if (IsA(input_expr(spec, i), Var))
+			simple++;
+
+	line(explanation, "Per row");
+	line(explanation, "  Columns read: %s", columns.len > 0 ? columns.data : "none");
+	if (spec->where != NULL)
+		line(explanation, "  Filter, first of all: %s", source_text(explanation, spec->where));
+	line(explanation, "  Input columns: %d, of which %d computed; aggregates: %d",
+		 spec->ninputs, spec->ninputs - simple, spec->naggregates);
+}
+
+static const char *
+column_type(const StateColumn *column)
+{
+	return format_type_with_typemod(column->type, column->typmod);
+}
+
+static void
+explain_keys(Explanation *explanation)
+{
+	const ViewSpec *spec = explanation->spec;
+
+	if (spec->nkeys == 0)
+		line(explanation, "  One group without key; it exists before the first row");
+	for (int i = 0; i < spec->nkeys; i++)
+	{
+		const GroupKey *key = &spec->keys[i];
+		bool		window = spec->window.kind != WINDOW_NONE && spec->window.key == i;
+
+		line(explanation, "  Key %s %s: %s%s%s", quote_identifier(key->column.name), column_type(&key->column),
+			 source_text(explanation, input_expr(spec, key->input)),
+			 window ? " (window)" : "",
+			 key->equal_image ? "" : " (of equal values the one that sorts last by bytes is kept)");
+	}
+}
+
+static void
+explain_aggregates(Explanation *explanation)
+{
+	const ViewSpec *spec = explanation->spec;
+
+	for (int i = 0; i < spec->naggregates; i++)
+	{
+		const FoldAggregate *fold = &spec->aggregates[i];
+		StringInfoData columns;
+
+		initStringInfo(&columns);
+		for (int j = 0; j < fold->nstate; j++)
+			appendStringInfo(&columns, "%s%s %s", j > 0 ? ", " : "",
+							 quote_identifier(fold->state[j].name), column_type(&fold->state[j]));
+		line(explanation, "  %s: %s; %s", source_text(explanation, (Expr *) fold->aggref),
+			 columns.data, aggregate_story(fold));
+	}
+}
+
+static void
+explain_state(Explanation *explanation)
+{
+	line(explanation, "State in table %s", qualified_name(explanation->row->state_table));
+	explain_keys(explanation);
+	explain_aggregates(explanation);
+}
+
+static void
+explain_window(Explanation *explanation)
+{
+	const ViewSpec *spec = explanation->spec;
+	const Interval *lateness = explanation->row->lateness;
+	List	   *context = deparse_context_for("state", explanation->row->state_table);
+
+	line(explanation, "Time");
+	if (spec->window.kind == WINDOW_NONE)
+	{
+		line(explanation, "  No window: no row is late and no group becomes final");
+		return;
+	}
+	line(explanation, "  Window: [%s, %s)", quote_identifier(spec->keys[spec->window.key].column.name),
+		 deparse_expression((Node *) spec->window.end, context, false, false));
+	if (lateness == NULL)
+		line(explanation, "  No lateness: no row is late and no group becomes final");
+	else
+	{
+		char	   *text = DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(lateness)));
+
+		line(explanation, "  A row is late, and a group final, when window end + %s <= watermark", text);
+	}
+	line(explanation, "  Shown: %s", explanation->row->emit_close ? "final groups only" : "every group, as it is now");
+}
+
+static void
+explain_settings(Explanation *explanation)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	foreach(lc, explanation->row->pinned)
+		appendStringInfo(&text, "%s%s", text.len > 0 ? ", " : "", (char *) lfirst(lc));
+	line(explanation, "Settings used: %s", text.data);
+}
+
+List *
+view_explain(const ViewRow *row)
+{
+	Explanation explanation = {row};
+	ViewRefusal *refusal = view_load(row, &explanation.spec);
+
+	if (refusal != NULL)
+		view_refusal_raise(refusal);
+	explanation.pipeline = pipeline_by_id(row->pipeline_id);
+	explanation.context = deparse_context_for(get_rel_name(explanation.spec->source_relid), explanation.spec->source_relid);
+
+	explain_source(&explanation);
+	explain_row(&explanation);
+	explain_state(&explanation);
+	explain_window(&explanation);
+	explain_settings(&explanation);
+	return explanation.lines;
+}

@@ -1,0 +1,214 @@
+/*
+ * follow.c
+ *		Keeping a view's objects together when somebody alters or drops one of them.
+ *
+ * The live view leads.  Two event triggers of the extension call here:
+ *
+ *		ddl_command_end   the live view was renamed, moved or given away: the state table
+ *						  and the batch view that create_view made follow it.  A definition,
+ *						  a view below it or a source was altered: its pipeline's workers
+ *						  reload, and find out whether the view can still be maintained.
+ *		sql_drop		  the live view is gone: what the dependencies have not removed
+ *						  (a restored dump has none of them) goes, with the catalog rows,
+ *						  and the pipeline of a topic with its last view.
+ *
+ * Event triggers work without the library being preloaded, in every session.  Commands
+ * run as the user who altered or dropped; catalog rows are written as the extension's
+ * owner.  All in the transaction of the DDL, so a rollback undoes it.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "view/ddl.h"
+#include "view/load.h"
+
+/* A batch view that came by from_view stays as it is. */
+static bool
+owns_batch(const ViewRow *row)
+{
+	return strstr(row->options, "\"from_view\"") == NULL;
+}
+
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Gives a relation the live view's owner, schema and a name after it.  kind: TABLE or VIEW. */
+static void
+follow_relation(Oid relid, Oid live, const char *kind, const char *label)
+{
+	char	   *name = makeObjectName(get_rel_name(live), NULL, label);
+
+	if (owner_of(relid) != owner_of(live))
+		run_command(psprintf("ALTER %s %s OWNER TO %s", kind, qualified_name(relid),
+							 quote_identifier(GetUserNameFromId(owner_of(live), false))));
+	if (get_rel_namespace(relid) != get_rel_namespace(live))
+		run_command(psprintf("ALTER %s %s SET SCHEMA %s", kind, qualified_name(relid),
+							 quote_identifier(get_namespace_name(get_rel_namespace(live)))));
+	if (strcmp(get_rel_name(relid), name) != 0)
+		run_command(psprintf("ALTER %s %s RENAME TO %s", kind, qualified_name(relid), quote_identifier(name)));
+}
+
+/* Columns of the batch view are named as those of the live view. */
+static void
+follow_columns(Oid batch, Oid live)
+{
+	char	   *name;
+
+	for (AttrNumber attno = 1; (name = get_attname(live, attno, true)) != NULL; attno++)
+	{
+		char	   *old = get_attname(batch, attno, true);
+
+		if (old != NULL && strcmp(old, name) != 0)
+			run_command(psprintf("ALTER VIEW %s RENAME COLUMN %s TO %s", qualified_name(batch),
+								 quote_identifier(old), quote_identifier(name)));
+	}
+}
+
+/* The state table's index is named after the table. */
+static void
+follow_index(Oid state)
+{
+	Relation	relation = relation_open(state, AccessShareLock);
+	List	   *indexes = RelationGetIndexList(relation);
+	char	   *name = makeObjectName(get_rel_name(state), NULL, "key");
+
+	relation_close(relation, NoLock);
+	if (list_length(indexes) == 1 && strcmp(get_rel_name(linitial_oid(indexes)), name) != 0)
+		run_command(psprintf("ALTER INDEX %s RENAME TO %s", qualified_name(linitial_oid(indexes)), quote_identifier(name)));
+}
+
+static bool
+relation_exists(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
+
+static void
+follow_view(const ViewRow *row)
+{
+	if (relation_exists(row->state_table))
+	{
+		follow_relation(row->state_table, row->live, "TABLE", "state");
+		follow_index(row->state_table);
+	}
+	if (owns_batch(row) && relation_exists(row->batch))
+	{
+		follow_relation(row->batch, row->live, "VIEW", "batch");
+		follow_columns(row->batch, row->live);
+	}
+}
+
+static Datum
+oid_array(const Oid *oids, int n)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = ObjectIdGetDatum(oids[i]);
+	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+/* Tells the pipelines of all views whose definitions read these relations, directly or through views. */
+static void
+announce_change(const Oid *relids, int n)
+{
+	static const char *const readers =
+		"WITH RECURSIVE reader (relid) AS ("
+		"    SELECT pg_catalog.unnest($1)"
+		"    UNION SELECT r.ev_class FROM reader"
+		"    JOIN pg_catalog.pg_depend d ON d.refobjid = reader.relid"
+		"        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+		"        AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
+		"    JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid) "
+		"SELECT DISTINCT v.pipeline_id FROM deltaflow.view v JOIN reader ON v.batch = reader.relid ORDER BY 1";
+	Oid			types[] = {OIDARRAYOID};
+	Datum		values[] = {oid_array(relids, n)};
+	Identity	before = identity_become_owner();
+	bool		isnull;
+
+	SPI_connect();
+	if (SPI_execute_with_args(readers, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not find the views that read a relation");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		SPITupleTable *found = SPI_tuptable;
+
+		pipeline_changed(DatumGetInt64(SPI_getbinval(found->vals[i], found->tupdesc, 1, &isnull)));
+		SPI_tuptable = found;
+	}
+	SPI_finish();
+	identity_restore(before);
+}
+
+void
+views_follow(const Oid *relids, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		ViewRow    *row = view_by_live(relids[i]);
+
+		if (row != NULL && relation_exists(relids[i]))
+			follow_view(row);
+	}
+	if (n > 0)
+		announce_change(relids, n);
+}
+
+/* ---- DROP ---- */
+
+static void
+drop_left_over(Oid relid, const char *kind)
+{
+	if (relation_exists(relid))
+		run_command(psprintf("DROP %s %s", kind, qualified_name(relid)));
+}
+
+static void
+view_dropped(const ViewRow *row)
+{
+	PipelineRow *pipeline = pipeline_lock(row->pipeline_id);
+
+	view_delete(row->id);
+	if (owns_batch(row))
+		drop_left_over(row->batch, "VIEW");
+	drop_left_over(row->state_table, "TABLE");
+
+	if (pipeline == NULL)
+		return;
+	if (!OidIsValid(pipeline->target) && view_list(pipeline->id) == NIL)
+		pipeline_delete(pipeline->id);
+	else
+		pipeline_changed(pipeline->id);
+}
+
+void
+views_dropped(const Oid *relids, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		ViewRow    *row = view_by_live(relids[i]);
+
+		if (row != NULL)
+			view_dropped(row);
+	}
+}
