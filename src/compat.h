@@ -109,4 +109,28 @@ object_ownercheck(Oid classid, Oid objectid, Oid roleid)
 #define check_is_enforced(check) ((check)->ccenforced)
 #endif
 
+/* 18: index scans may be instrumented */
+#include "access/genam.h"
+#if PG_VERSION_NUM < 180000
+#define index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys) \
+	((void) (instrument), index_beginscan(heap, index, snapshot, nkeys, norderbys))
+#endif
+
+/* 16: an update says which indexes need entries; some may need theirs though the update was HOT */
+#include "executor/executor.h"
+#if PG_VERSION_NUM < 160000
+typedef bool TU_UpdateIndexes;
+#define TU_None			false
+#define only_summarizing(update_indexes) ((void) (update_indexes), false)
+#define ExecInsertIndexTuples(result, slot, estate, update, noduperr, conflict, arbiters, summarizing) \
+	((void) (summarizing), ExecInsertIndexTuples(result, slot, estate, update, noduperr, conflict, arbiters))
+#else
+#define only_summarizing(update_indexes) ((update_indexes) == TU_Summarizing)
+#endif
+
+/* 18: a query runs once */
+#if PG_VERSION_NUM < 180000
+#define ExecutorRun(query, direction, count) ExecutorRun(query, direction, count, true)
+#endif
+
 #endif							/* DELTAFLOW_COMPAT_H */

@@ -1,0 +1,378 @@
+/*
+ * live_view.c
+ *		One continuous view at run time: rows in, state table out.
+ *
+ *	fold, for every chunk of 64 rows of a batch:
+ *		inputs = where(row) ? project(row) : filtered			row_input.c
+ *		group  = cache[key(inputs)], or a new one				group_key.c, group_cache.c
+ *		late   = group's window end + lateness <= watermark		window_limit.c
+ *		group.states = step(group.states, arguments)			fold_*.c
+ *	write, once per epoch:
+ *		groups not known to be complete, in key order: find, combine
+ *		groups that are stored, in tid order: update				state_table.c
+ *		groups that are new, in key order: insert
+ *
+ * Invariants
+ *	- A complete group holds the state of all rows ever folded into it; one that is
+ *	  not holds only those of this epoch, and live_view_write adds what is stored.
+ *	- A group that is in the table but not in the cache has an order that is not above
+ *	  `forgotten`.  So a group above it that is not in the cache is new, and nothing
+ *	  needs to be looked up: the common case of rows for the newest windows.
+ *	- Between epochs no group is dirty, and the cache could be thrown away.
+ *
+ * Locks: the writer's lock on the state table from an epoch's first fold until its
+ * transaction ends, so that it is not rewritten under us.
+ *
+ * Memory: all in one context of the view; below it the cache's, that of expressions,
+ * and one for an epoch's fold and write, reset when they are done.
+ *
+ * A crash or an error leaves the state table as it was at the last commit.  The
+ * caller discards the view's memory and the next epoch begins cold.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "maintain/live_view.h"
+#include "maintain/live_view_state.h"
+
+#define NO_ROW	(-1)
+
+/* A context's child for what one epoch needs, and all else that lasts. */
+LiveView *
+live_view_open(const ViewSpec *spec, size_t cache_bytes)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "deltaflow live view",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	LiveView   *view = palloc0(sizeof(LiveView));
+	Size		header = offsetof(FoldGroup, keys) + spec->nkeys * (sizeof(Datum) + sizeof(bool));
+
+	if (spec->window.kind != WINDOW_NONE && spec->window.key != 0)
+		elog(ERROR, "window is not the first key");
+
+	view->spec = spec;
+	view->context = context;
+	view->cache_bytes = cache_bytes;
+	view->windowed = spec->window.kind != WINDOW_NONE;
+	view->epoch_context = AllocSetContextCreate(context, "deltaflow live view epoch",
+												ALLOCSET_DEFAULT_SIZES);
+	view->keys = group_keys_create(spec);
+	view->aggregates = aggregates_create(spec, header);
+	view->cache = group_cache_create(view->keys, view->aggregates);
+	view->input = row_input_create(spec);
+	if (view->windowed)
+		view->limits = window_limits_create(spec);
+
+	view->chunk.ninputs = spec->ninputs;
+	view->chunk.values = palloc0(Max(spec->ninputs, 1) * FOLD_CHUNK_ROWS * sizeof(Datum));
+	view->chunk.isnull = palloc0(Max(spec->ninputs, 1) * FOLD_CHUNK_ROWS * sizeof(bool));
+	view->key_values = palloc0(Max(spec->nkeys, 1) * FOLD_CHUNK_ROWS * sizeof(Datum));
+	view->key_nulls = palloc0(Max(spec->nkeys, 1) * FOLD_CHUNK_ROWS * sizeof(bool));
+	view->row = NO_ROW;
+	view->watermark = DT_NOBEGIN;
+
+	MemoryContextSwitchTo(old);
+	return view;
+}
+
+/* Frees everything. */
+void
+live_view_close(LiveView *view)
+{
+	MemoryContextDelete(view->context);
+}
+
+/* Forgets everything folded and cached. */
+void
+live_view_discard(LiveView *view)
+{
+	group_cache_reset(view->cache);
+	MemoryContextReset(view->epoch_context);
+	view->table = NULL;
+	view->storage = InvalidOid;
+	view->row = NO_ROW;
+	view->stepping = false;
+}
+
+/* The row that live_view_fold was at when it threw. */
+int
+live_view_current_row(const LiveView *view)
+{
+	return view->stepping ? view->chunk.row[view->chunk.at] : view->row;
+}
+
+/* Opens the state table for this epoch; closed by live_view_release_table. */
+StateTable *
+live_view_table(LiveView *view)
+{
+	if (view->table == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(view->epoch_context);
+
+		view->table = state_table_open(view->spec, view->keys);
+		MemoryContextSwitchTo(old);
+	}
+	return view->table;
+}
+
+/* Closes the state table if it is open. */
+void
+live_view_release_table(LiveView *view)
+{
+	if (view->table != NULL)
+		state_table_close(view->table);
+	view->table = NULL;
+	MemoryContextReset(view->epoch_context);
+}
+
+/*
+ * Before an epoch's first row: is the table still the one that the cache knows?
+ * After a rewrite (VACUUM FULL, CLUSTER, TRUNCATE) or a cold start, learn which
+ * windows it holds.  From here on our lock keeps it as it is.
+ */
+void
+live_view_begin_epoch(LiveView *view)
+{
+	StateTable *table = live_view_table(view);
+	FoldGroup	  **dirty;
+
+	if (group_cache_dirty(view->cache, &dirty) > 0)
+		return;
+	view->epoch++;
+	if (view->storage == state_table_storage(table))
+		return;
+
+	group_cache_reset(view->cache);
+	if (view->windowed)
+		view->forgotten = state_table_newest(table);
+	else
+		view->some_forgotten = !state_table_is_empty(table);
+	view->storage = state_table_storage(table);
+}
+
+/* Is a group that is not in the cache certainly not in the table? */
+static bool
+group_is_new(const LiveView *view, const Datum *keys, const bool *nulls)
+{
+	if (!view->windowed)
+		return !view->some_forgotten;
+	return !nulls[0] && DatumGetInt64(keys[0]) > view->forgotten;
+}
+
+/* Adds to a group what is stored of it, if anything is. */
+void
+live_view_load_group(LiveView *view, FoldGroup *group)
+{
+	Datum	   *values;
+	bool	   *isnull;
+
+	if (state_table_find(live_view_table(view), group, &values, &isnull))
+	{
+		aggregates_combine(view->aggregates, group, values, isnull);
+		if (view->keys->has_representative)
+			group_cache_meet_key(view->cache, group, values, isnull);
+		group->flags |= GROUP_STORED;
+	}
+	group->flags |= GROUP_COMPLETE;
+}
+
+/* The limit of the window that a key is of; NULL: there is none. */
+static const WindowLimit *
+key_limit(LiveView *view, const Datum *keys, const bool *nulls)
+{
+	return view->windowed && !nulls[0] ? window_limits_of(view->limits, keys[0]) : NULL;
+}
+
+/*
+ * Makes the group of a key that is not in the cache; NULL: its window is closed, the
+ * row is late.
+ */
+static FoldGroup *
+make_group(LiveView *view, const Datum *keys, const bool *nulls, uint32 hash, TimestampTz watermark)
+{
+	const WindowLimit *limit = key_limit(view, keys, nulls);
+	FoldGroup	   *group;
+
+	if (limit != NULL && limit->limit <= watermark && watermark != DT_NOBEGIN)
+		return NULL;
+
+	group = group_cache_add(view->cache, keys, nulls, hash);
+	if (limit != NULL)
+	{
+		group->order = limit->start;
+		group->late_limit = limit->limit;
+	}
+	if (group_is_new(view, keys, nulls))
+		group->flags |= GROUP_COMPLETE;
+	else if (view->aggregates->in_order)
+		live_view_load_group(view, group);
+	return group;
+}
+
+/* Notes a late row. */
+static void
+note_late(LiveView *view, const RowBatch *rows, int row, Datum start)
+{
+	const WindowLimit *limit = window_limits_of(view->limits, start);
+	FoldResult *result = view->result;
+	LateRow    *late;
+	bool		isnull;
+
+	if (result->nlate == view->late_capacity)
+	{
+		view->late_capacity = Max(2 * view->late_capacity, 64);
+		view->late = view->late == NULL ?
+			MemoryContextAlloc(view->context, view->late_capacity * sizeof(LateRow)) :
+			repalloc(view->late, view->late_capacity * sizeof(LateRow));
+		result->late = view->late;
+	}
+	late = &view->late[result->nlate++];
+	late->row = row;
+	late->window_start = limit->start;
+	late->window_end = limit->end;
+	late->event_time = row_input_time(view->input, rows, row, &isnull);
+	result->fate[row] = 'l';
+}
+
+/* Reads the keys of a chunk's rows; looks them up in memory ahead. */
+static void
+read_keys(LiveView *view)
+{
+	FoldChunk  *chunk = &view->chunk;
+	int			nkeys = view->spec->nkeys;
+
+	for (int i = 0; i < chunk->nrows; i++)
+	{
+		view->row = chunk->row[i];
+		view->hashes[i] = group_keys_read(view->keys, chunk->values + chunk->input[i],
+										  chunk->isnull + chunk->input[i],
+										  view->key_values + i * nkeys,
+										  view->key_nulls + i * nkeys);
+		group_cache_prefetch(view->cache, view->hashes[i]);
+	}
+}
+
+/* The group of row i of the chunk; NULL: late.  Consecutive rows often share one. */
+static inline FoldGroup *
+group_of_row(LiveView *view, int i, FoldGroup *last, TimestampTz watermark)
+{
+	const Datum *keys = view->key_values + i * view->spec->nkeys;
+	const bool *nulls = view->key_nulls + i * view->spec->nkeys;
+	FoldGroup	   *group;
+
+	if (last != NULL && last->hash == view->hashes[i] &&
+		group_keys_equal(view->keys, last->keys, group_nulls(view->keys, last), keys, nulls))
+		group = last;
+	else
+		group = group_cache_find(view->cache, keys, nulls, view->hashes[i]);
+
+	if (unlikely(group == NULL))
+		return make_group(view, keys, nulls, view->hashes[i], watermark);
+	if (unlikely(group->late_limit <= watermark && watermark != DT_NOBEGIN))
+		return NULL;
+	if (view->keys->has_representative)
+		group_cache_raise_key(view->cache, group, keys, nulls);
+	return group;
+}
+
+/* Finds the groups of a chunk's rows and takes the late ones out. */
+static void
+find_groups(LiveView *view, const RowBatch *rows, TimestampTz watermark)
+{
+	FoldChunk  *chunk = &view->chunk;
+	FoldGroup	   *last = NULL;
+	int			kept = 0;
+
+	read_keys(view);
+	for (int i = 0; i < chunk->nrows; i++)
+	{
+		FoldGroup	   *group;
+
+		view->row = chunk->row[i];
+		group = group_of_row(view, i, last, watermark);
+		if (unlikely(group == NULL))
+		{
+			note_late(view, rows, chunk->row[i], view->key_values[i * view->spec->nkeys]);
+			continue;
+		}
+		if (!(group->flags & GROUP_DIRTY))
+		{
+			group_cache_mark_dirty(view->cache, group);
+			if (!view->windowed)
+				group->order = view->epoch;
+		}
+		last = group;
+		chunk->group[kept] = group;
+		chunk->row[kept] = chunk->row[i];
+		chunk->input[kept] = chunk->input[i];
+		kept++;
+	}
+	chunk->nrows = kept;
+}
+
+/* Lateness changed: what groups know of their limits is void. */
+static void
+renew_limits(LiveView *view)
+{
+	for (int64 i = 0; i < group_cache_count(view->cache); i++)
+	{
+		FoldGroup	   *group = group_cache_nth(view->cache, i);
+		const WindowLimit *limit = key_limit(view, group->keys, group_nulls(view->keys, group));
+
+		if (limit != NULL)
+			group->late_limit = limit->limit;
+	}
+}
+
+/* Prepares the result of folding a batch. */
+static void
+begin_result(LiveView *view, const RowBatch *rows, FoldResult *result)
+{
+	if (view->fate_capacity < rows->nrows)
+	{
+		if (view->fate != NULL)
+			pfree(view->fate);
+		view->fate = MemoryContextAlloc(view->context, rows->nrows);
+		view->fate_capacity = rows->nrows;
+	}
+	memset(result, 0, sizeof(FoldResult));
+	result->fate = view->fate;
+	result->late = view->late;
+	if (rows->nrows > 0)
+		memset(view->fate, 'a', rows->nrows);
+	view->result = result;
+}
+
+/* Folds the rows: see the header. */
+void
+live_view_fold(LiveView *view, const RowBatch *rows, TimestampTz watermark,
+			   const Interval *lateness, FoldResult *result)
+{
+	MemoryContext old = MemoryContextSwitchTo(row_input_scratch(view->input));
+	int			next = 0;
+
+	begin_result(view, rows, result);
+	live_view_begin_epoch(view);
+	view->watermark = watermark;
+	if (view->windowed && window_limits_set_lateness(view->limits, lateness))
+		renew_limits(view);
+
+	while (next < rows->nrows)
+	{
+		view->row = next;
+		result->filtered += row_input_fill(view->input, rows, &next, &view->chunk, result->fate);
+		find_groups(view, rows, watermark);
+		view->stepping = true;
+		aggregates_step(view->aggregates, &view->chunk);
+		view->stepping = false;
+		result->applied += view->chunk.nrows;
+	}
+
+	view->row = NO_ROW;
+	MemoryContextSwitchTo(old);
+	live_view_release_table(view);
+}
