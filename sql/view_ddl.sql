@@ -23,8 +23,8 @@ $$, lateness => '2 min');
 \d+ booth_stats_state
 \d booth_stats_batch
 SELECT deltaflow.explain('booth_stats');
-SELECT live, batch, state_table, lateness, emit, options, state FROM deltaflow.view;
-SELECT generation FROM deltaflow.pipeline;
+SELECT live, batch, state_table, lateness, emit, options FROM deltaflow.view;
+SELECT generation > 0 AS workers_reload FROM deltaflow.pipeline;
 SELECT deltaflow.explain('toll');
 
 -- the live view computes what the definition does: a group put into the state by hand
