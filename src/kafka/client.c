@@ -33,74 +33,18 @@
 
 #include "kafka/client.h"
 #include "kafka/option_policy.h"
+#include "kafka/settings.h"
 #include "worker/wait.h"
 
 /* At most so many lines of the library per window reach the server's log. */
 #define LOG_LINES_PER_WINDOW	10
 #define LOG_WINDOW_MS			10000
-#define LOG_LEVEL_KEPT			"4"		/* syslog's warning and worse */
 
 /* How long a blocking call of the library may last before we look for a cancel. */
 #define FIRST_STEP_MS	100
 #define LONGEST_STEP_MS	1000
 
 static dlist_head open_clients = DLIST_STATIC_INIT(open_clients);
-
-/* A setting we make ourselves: a default that options override, or a rule that stands. */
-typedef struct ClientSetting
-{
-	const char *name;
-	const char *value;
-	int			scope;			/* OptionScope bits */
-	bool		stands;
-	int			since;			/* library version range, 0: any */
-	int			before;
-} ClientSetting;
-
-#define BOTH		(OPTION_FOR_CONSUMER | OPTION_FOR_PRODUCER)
-#define CONSUMER	OPTION_FOR_CONSUMER
-#define PRODUCER	OPTION_FOR_PRODUCER
-
-/*
- * When the local queue is full, the library stops fetching and, before 2.2, looks
- * again only when its broker thread wakes, up to a second later.  From 2.2 on the
- * pause can be set.  Before, the frequent metadata refresh wakes the thread, and
- * the queue must last until then.  Small fetches leave the payload in the cache.
- */
-static const ClientSetting client_settings[] = {
-	{"client.id", "deltaflow", BOTH},
-	{"socket.keepalive.enable", "true", BOTH},
-	{"socket.nagle.disable", "true", BOTH},
-	{"reconnect.backoff.max.ms", "2000", BOTH},
-	{"log.connection.close", "false", BOTH, true},
-	{"log.queue", "true", BOTH, true},
-	{"log_level", LOG_LEVEL_KEPT, BOTH, true},
-	{"statistics.interval.ms", "0", BOTH, true},
-	{"sasl.kerberos.min.time.before.relogin", "0", BOTH, true}, /* never run kinit */
-
-	{"group.id", "deltaflow", CONSUMER, true},	/* assign() wants one; nothing is stored under it */
-	{"enable.auto.commit", "false", CONSUMER, true},
-	{"enable.auto.offset.store", "false", CONSUMER, true},
-	{"auto.offset.reset", "error", CONSUMER, true},
-	{"enable.partition.eof", "true", CONSUMER, true},
-	{"isolation.level", "read_committed", CONSUMER, true},
-	{"check.crcs", "true", CONSUMER, true},
-	{"allow.auto.create.topics", "false", CONSUMER, true},
-	{"max.poll.interval.ms", "86400000", CONSUMER, true},
-	{"queued.min.messages", "10000000", CONSUMER},
-	{"fetch.message.max.bytes", "524288", CONSUMER},
-	{"fetch.max.bytes", "8388608", CONSUMER},
-	{"queued.max.messages.kbytes", "8192", CONSUMER, false, KAFKA_VERSION_QUEUE_BACKOFF},
-	{"fetch.queue.backoff.ms", "1", CONSUMER, false, KAFKA_VERSION_QUEUE_BACKOFF},
-	{"queued.max.messages.kbytes", "32768", CONSUMER, false, 0, KAFKA_VERSION_QUEUE_BACKOFF},
-	{"topic.metadata.refresh.interval.ms", "100", CONSUMER, false, 0, KAFKA_VERSION_QUEUE_BACKOFF},
-
-	{"acks", "all", PRODUCER, true},
-	{"enable.idempotence", "true", PRODUCER, true},
-	{"delivery.report.only.error", "false", PRODUCER, true},
-	{"queue.buffering.max.kbytes", "65536", PRODUCER},
-	{"linger.ms", "5", PRODUCER},
-};
 
 /*
  * Errors with a meaning of their own; others are KAFKA_BROKEN.  Of the group we
@@ -288,11 +232,11 @@ apply_settings(KafkaClient *client, OptionScope scope, bool stands)
 	int			version = rd_kafka_version();
 	char		text[256];
 
-	for (int i = 0; i < lengthof(client_settings); i++)
+	for (int i = 0; i < N_CLIENT_SETTINGS; i++)
 	{
 		const ClientSetting *setting = &client_settings[i];
 
-		if ((setting->scope & scope) == 0 || setting->stands != stands)
+		if ((setting->scope & scope) == 0 || (setting->stands != 0) != stands)
 			continue;
 		if (version < setting->since || (setting->before != 0 && version >= setting->before))
 			continue;
@@ -539,8 +483,9 @@ may_log(KafkaClient *client)
 		client->log_suppressed = 0;
 		if (suppressed > 0)
 			ereport(LOG,
-					(errmsg("Kafka client for topic \"%s\": %d similar messages were suppressed",
-							client->topic, suppressed)));
+					(errmsg("Kafka client for topic \"%s\": %d messages were suppressed",
+							client->topic, suppressed),
+					 errhidestmt(true)));
 	}
 	if (client->log_lines >= LOG_LINES_PER_WINDOW)
 	{
@@ -566,7 +511,8 @@ serve_log(KafkaClient *client, rd_kafka_event_t *event)
 	hide_secrets(client, text);
 	if (text[0] != '\0' && may_log(client))
 		ereport(LOG,
-				(errmsg("Kafka client for topic \"%s\": %s", client->topic, text)));
+				(errmsg("Kafka client for topic \"%s\": %s", client->topic, text),
+				 errhidestmt(true)));
 }
 
 void

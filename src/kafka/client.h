@@ -13,10 +13,6 @@
 #include "kafka/consumer.h"
 #include "utils/timestamp.h"
 
-/* Oldest library we work with; and the first with fetch.queue.backoff.ms. */
-#define KAFKA_VERSION_FLOOR				0x02000200
-#define KAFKA_VERSION_QUEUE_BACKOFF		0x02020000
-
 #define KAFKA_MAX_FAULTS	32
 
 typedef struct KafkaClient
