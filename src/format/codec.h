@@ -15,6 +15,7 @@ typedef struct DecodeColumn
 {
 	const TopicColumn *column;
 	ValueReader *reader;
+	int			at;				/* in values[]: attnum - 1 */
 	int			source;			/* the format's: token, field number */
 } DecodeColumn;
 

@@ -233,7 +233,7 @@ csv_decode(Decoder *decoder, const char *data, size_t len,
 		return false;
 	for (int i = 0; i < decoder->nvalues; i++)
 	{
-		int			at = decoder->values[i].column->attnum - 1;
+		int			at = decoder->values[i].at;
 
 		if (!decode_field(state, &decoder->values[i], &values[at], &isnull[at], refusal))
 			return false;

@@ -103,6 +103,7 @@ compile_columns(Decoder *decoder, const Bitmapset *needed)
 		step = column->kind == COLUMN_VALUE ? &decoder->values[decoder->nvalues++]
 			: &decoder->metadata[decoder->nmetadata++];
 		step->column = column;
+		step->at = column->attnum - 1;
 		step->reader = value_reader_create(column);
 		if (column->kind == COLUMN_UNKNOWN_FIELDS)
 			decoder->unknown_fields = step;
@@ -160,7 +161,7 @@ decode_tombstone(Decoder *decoder, Datum *values, bool *isnull, Refusal *refusal
 {
 	for (int i = 0; i < decoder->nvalues; i++)
 	{
-		int			at = decoder->values[i].column->attnum - 1;
+		int			at = decoder->values[i].at;
 
 		if (!value_from_null(decoder->values[i].reader, &values[at], &isnull[at], refusal))
 			return false;

@@ -276,7 +276,7 @@ static bool
 decode_unknown(Decoder *decoder, Datum *values, bool *isnull, Refusal *refusal)
 {
 	JsonFields *unknown = &((JsonDecoder *) decoder->state)->unknown;
-	int			at = decoder->unknown_fields->column->attnum - 1;
+	int			at = decoder->unknown_fields->at;
 	StringInfoData object;
 	JsonToken	token = {NULL, 0, JSON_OBJECT, false};
 
@@ -331,10 +331,9 @@ json_decode(Decoder *decoder, const char *data, size_t len,
 	for (int i = 0; i < decoder->nvalues; i++)
 	{
 		const DecodeColumn *column = &decoder->values[i];
-		int			at = column->column->attnum - 1;
 
 		if (!value_from_json(column->reader, &state->tokens[column->source],
-							 &values[at], &isnull[at], refusal))
+							 &values[column->at], &isnull[column->at], refusal))
 			return false;
 	}
 	return decoder->unknown_fields == NULL || decode_unknown(decoder, values, isnull, refusal);

@@ -184,7 +184,7 @@ metadata_decode(Decoder *decoder, const KafkaRecord *record,
 {
 	for (int i = 0; i < decoder->nmetadata; i++)
 	{
-		int			at = decoder->metadata[i].column->attnum - 1;
+		int			at = decoder->metadata[i].at;
 
 		if (!decode_column(decoder, &decoder->metadata[i], record, &values[at], &isnull[at], refusal))
 			return false;

@@ -37,29 +37,6 @@ is_digit(char c)
 	return (unsigned char) (c - '0') < 10;
 }
 
-/* [-]digits, within int64 */
-bool
-int64_parse(const char *text, size_t len, int64_t *value)
-{
-	const char *end = text + len;
-	bool		negative = len > 0 && *text == '-';
-	uint64_t	sum = 0;
-
-	text += negative;
-	if (text == end || end - text > 19)
-		return false;
-	for (; text < end; text++)
-	{
-		if (!is_digit(*text))
-			return false;
-		sum = sum * 10 + (*text - '0');
-	}
-	if (sum > (uint64_t) INT64_MAX + negative)
-		return false;
-	*value = negative ? (int64_t) (0 - sum) : (int64_t) sum;
-	return true;
-}
-
 /* [-]digits[.digits] */
 bool
 decimal_parse(const char *text, size_t len, Decimal *decimal)

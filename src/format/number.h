@@ -27,7 +27,29 @@ typedef enum NumberFault
 } NumberFault;
 
 /* [-]digits, within int64; anything else is false, however valid elsewhere. */
-extern bool int64_parse(const char *text, size_t len, int64_t *value);
+static inline bool
+int64_parse(const char *text, size_t len, int64_t *value)
+{
+	const char *end = text + len;
+	bool		negative = len > 0 && *text == '-';
+	uint64_t	sum = 0;
+
+	text += negative;
+	if (text == end || end - text > 19)
+		return false;
+	for (; text < end; text++)
+	{
+		unsigned	digit = (unsigned char) (*text - '0');
+
+		if (digit > 9)
+			return false;
+		sum = sum * 10 + digit;
+	}
+	if (sum > (uint64_t) INT64_MAX + negative)
+		return false;
+	*value = negative ? (int64_t) (0 - sum) : (int64_t) sum;
+	return true;
+}
 
 /* [-]digits[.digits], at most 18 of them; anything else is false. */
 extern bool decimal_parse(const char *text, size_t len, Decimal *decimal);

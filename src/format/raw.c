@@ -82,7 +82,7 @@ raw_decode(Decoder *decoder, const char *data, size_t len,
 
 	if (decoder->nvalues == 0)
 		return true;
-	at = decoder->values[0].column->attnum - 1;
+	at = decoder->values[0].at;
 	return raw_value_decode(decoder->values[0].reader, data, len, &values[at], &isnull[at], refusal);
 }
 

@@ -82,6 +82,9 @@ value_reader_create(const TopicColumn *column)
 		reader->from_number = number_by_canonical_text;
 	container_compile(reader);
 	compile_domain(reader);
+	if (reader->domain == NULL &&
+		(reader->base == INT2OID || reader->base == INT4OID || reader->base == INT8OID))
+		reader->integer_size = get_typlen(reader->base);
 	return reader;
 }
 
@@ -191,6 +194,22 @@ value_from_text(ValueReader *reader, const char *text, size_t len,
 	return reader->domain == NULL || check_domain(reader, *value, false, refusal);
 }
 
+/* true, false or null in full; the walker looked at the first letter only. */
+static bool
+word_is(const JsonToken *token, const char *word)
+{
+	return token->len == strlen(word) && memcmp(token->text, word, token->len) == 0;
+}
+
+/* A scalar that is none. */
+static bool
+refuse_token(ValueReader *reader, const JsonToken *token, Refusal *refusal)
+{
+	return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
+							  pstrdup("invalid input syntax for type json"),
+							  psprintf("Token \"%s\" is invalid.", excerpt(token->text, token->len)));
+}
+
 /* A JSON number: its grammar and cost first, because the walker looks at neither. */
 static bool
 from_number(ValueReader *reader, const JsonToken *token, Datum *value, Refusal *refusal)
@@ -208,9 +227,7 @@ from_number(ValueReader *reader, const JsonToken *token, Datum *value, Refusal *
 		case NUMBER_MALFORMED:
 			break;
 	}
-	return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
-						 pstrdup("invalid input syntax for type json"),
-						 psprintf("Token \"%s\" is invalid.", excerpt(token->text, token->len)));
+	return refuse_token(reader, token, refusal);
 }
 
 /* A JSON string's text, unescaped and in the server's encoding. */
@@ -234,15 +251,12 @@ from_string(ValueReader *reader, const JsonToken *token, Datum *value, Refusal *
 	return reader->from_text(reader, text, len, value, refusal);
 }
 
-/* true or false; the walker looked at the first letter only. */
+/* true or false */
 static bool
 from_bool(ValueReader *reader, const JsonToken *token, Datum *value, Refusal *refusal)
 {
-	if (!(token->len == 4 && memcmp(token->text, "true", 4) == 0) &&
-		!(token->len == 5 && memcmp(token->text, "false", 5) == 0))
-		return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
-							 pstrdup("invalid input syntax for type json"),
-							 psprintf("Token \"%s\" is invalid.", excerpt(token->text, token->len)));
+	if (!word_is(token, "true") && !word_is(token, "false"))
+		return refuse_token(reader, token, refusal);
 	return reader->from_text(reader, token->text, token->len, value, refusal);
 }
 
@@ -302,22 +316,45 @@ from_token(ValueReader *reader, const JsonToken *token, Datum *value, Refusal *r
 	}
 }
 
+/* Whether a JSON number is a plain integer that fits the column: the hot case. */
+static inline bool
+plain_integer(const ValueReader *reader, const JsonToken *token, Datum *value)
+{
+	const char *first = token->text + (token->text[0] == '-');
+	int64_t		number;
+
+	if (*first == '0' && token->text + token->len > first + 1)
+		return false;			/* not JSON */
+	if (!int64_parse(token->text, token->len, &number))
+		return false;
+	switch (reader->integer_size)
+	{
+		case 2:
+			*value = Int16GetDatum((int16) number);
+			return number >= PG_INT16_MIN && number <= PG_INT16_MAX;
+		case 4:
+			*value = Int32GetDatum((int32) number);
+			return number >= PG_INT32_MIN && number <= PG_INT32_MAX;
+		default:
+			*value = Int64GetDatum(number);
+			return true;
+	}
+}
+
 /* A JSON value as jsonb_populate_record reads it. */
 bool
 value_from_json(ValueReader *reader, const JsonToken *token,
 				Datum *value, bool *isnull, Refusal *refusal)
 {
-	if (token->kind == JSON_ABSENT)
+	if (token->kind == JSON_ABSENT ||
+		(token->kind == JSON_NULL && word_is(token, "null")))
 		return value_from_null(reader, value, isnull, refusal);
-	if (token->kind == JSON_NULL)
-	{
-		if (token->len == 4 && memcmp(token->text, "null", 4) == 0)
-			return value_from_null(reader, value, isnull, refusal);
-		return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
-							 pstrdup("invalid input syntax for type json"),
-							 psprintf("Token \"%s\" is invalid.", excerpt(token->text, token->len)));
-	}
+	if (unlikely(token->kind == JSON_NULL))
+		return refuse_token(reader, token, refusal);
 	*isnull = false;
+	if (token->kind == JSON_NUMBER && reader->integer_size > 0 &&
+		likely(plain_integer(reader, token, value)))
+		return true;
 	if (!from_token(reader, token, value, refusal))
 		return false;
 	return reader->domain == NULL || check_domain(reader, *value, false, refusal);

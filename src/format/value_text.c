@@ -79,7 +79,7 @@ number_to_integer(ValueReader *reader, const char *text, size_t len, Datum *valu
 	Datum		number;
 	char	   *canonical;
 
-	if (likely(memchr(text, 'e', len) == NULL && memchr(text, 'E', len) == NULL))
+	if (memchr(text, 'e', len) == NULL && memchr(text, 'E', len) == NULL)
 		return reader->from_text(reader, text, len, value, refusal);
 	copy = pnstrdup(text, len);
 	number = DirectFunctionCall3(numeric_in, CStringGetDatum(copy),
