@@ -133,4 +133,14 @@ typedef bool TU_UpdateIndexes;
 #define ExecutorRun(query, direction, count) ExecutorRun(query, direction, count, true)
 #endif
 
+/* 18: an ordering operator's direction is a CompareType, no btree strategy */
+#if PG_VERSION_NUM >= 180000
+#include "access/cmptype.h"
+#else
+#include "access/stratnum.h"
+typedef int16 CompareType;
+#define COMPARE_LT BTLessStrategyNumber
+#define COMPARE_GT BTGreaterStrategyNumber
+#endif
+
 #endif							/* DELTAFLOW_COMPAT_H */

@@ -94,13 +94,13 @@ extreme_prepare(Aggregate *aggregate)
 	Oid			sort_operator = aggregate_sort_operator(aggref->aggfnoid);
 	Oid			family;
 	Oid			input_type;
-	int16		strategy;
+	CompareType direction;
 
-	if (!get_ordering_op_properties(sort_operator, &family, &input_type, &strategy))
+	if (!get_ordering_op_properties(sort_operator, &family, &input_type, &direction))
 		elog(ERROR, "operator %u is not an ordering operator", sort_operator);
 
 	extreme->type = image_type(aggregate->spec->state[0].type);
-	extreme->sign = strategy == BTGreaterStrategyNumber ? 1 : -1;
+	extreme->sign = direction == COMPARE_GT ? 1 : -1;
 	extreme->how = compare_by(aggregate->argtype);
 
 	extreme->order.ssup_cxt = CurrentMemoryContext;
