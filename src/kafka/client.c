@@ -22,8 +22,10 @@
  */
 #include "postgres.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "miscadmin.h"
@@ -43,6 +45,11 @@
 /* How long a blocking call of the library may last before we look for a cancel. */
 #define FIRST_STEP_MS	100
 #define LONGEST_STEP_MS	1000
+
+/* Destroying: so long for partitions to stop, and for all of it. */
+#define CLOSE_STEPS		50
+#define CLOSE_STEP_MS	10
+#define DESTROY_LIMIT	3		/* seconds */
 
 static dlist_head open_clients = DLIST_STATIC_INIT(open_clients);
 
@@ -125,6 +132,90 @@ kafka_fetch_tuning(void)
 		"fetch.queue.backoff.ms 1" : "metadata refresh every 100 ms";
 }
 
+/* What the thread that destroys a handle works on; malloc'ed, it may outlive the client. */
+typedef struct Farewell
+{
+	rd_kafka_t *handle;
+	bool		is_consumer;
+} Farewell;
+
+/*
+ * Thread: stops the partitions in good order, as far as that is quick, and destroys
+ * the handle.  Knows nothing of PostgreSQL.
+ */
+static void *
+destroy_handle(void *arg)
+{
+	Farewell   *farewell = arg;
+	rd_kafka_t *handle = farewell->handle;
+
+	if (farewell->is_consumer)
+	{
+		rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
+
+		rd_kafka_error_destroy(rd_kafka_consumer_close_queue(handle, queue));
+		for (int i = 0; i < CLOSE_STEPS && !rd_kafka_consumer_closed(handle); i++)
+			rd_kafka_event_destroy(rd_kafka_queue_poll(queue, CLOSE_STEP_MS));
+		rd_kafka_queue_destroy(queue);
+	}
+	rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	free(farewell);
+	return NULL;
+}
+
+/*
+ * Destroys a handle within DESTROY_LIMIT seconds or leaves it to its thread: the
+ * library, up to 2.6 at least, can wait for ever for a reference that a response
+ * arriving at the wrong moment keeps.  A backend must not: it could not even be
+ * terminated.  What stays behind then is an idle thread or two and their memory.
+ */
+static void
+destroy_in_time(rd_kafka_t *handle, bool is_consumer, const char *topic)
+{
+	Farewell   *farewell = malloc(sizeof(Farewell));
+	pthread_t	thread;
+	sigset_t	all;
+	sigset_t	before;
+	struct timespec limit;
+	int			failed = ENOMEM;
+
+	if (farewell != NULL)
+	{
+		farewell->handle = handle;
+		farewell->is_consumer = is_consumer;
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		failed = pthread_create(&thread, NULL, destroy_handle, farewell);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	if (failed)
+	{
+		free(farewell);
+		rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &limit);
+	limit.tv_sec += DESTROY_LIMIT;
+	if (pthread_timedjoin_np(thread, NULL, &limit) == 0)
+		return;
+	pthread_detach(thread);
+	ereport(LOG,
+			(errmsg("Kafka client for topic \"%s\" did not stop within %d seconds and is left behind",
+					topic, DESTROY_LIMIT),
+			 errhidestmt(true)));
+}
+
+/* Gives a queue back, and stops it from writing to our event descriptor. */
+static void
+destroy_queue(rd_kafka_queue_t **queue)
+{
+	if (*queue == NULL)
+		return;
+	rd_kafka_queue_io_event_enable(*queue, -1, NULL, 0);
+	rd_kafka_queue_destroy(*queue);
+	*queue = NULL;
+}
+
 /*
  * Destroys the library's objects; may be called again, and with a client half made.
  * Must not raise: it runs while memory contexts are reset and at process exit.
@@ -132,22 +223,20 @@ kafka_fetch_tuning(void)
 static void
 close_handle(KafkaClient *client)
 {
+	bool		is_consumer = client->records != NULL;
+
 	if (client->before_close != NULL)
 		client->before_close(client->before_close_arg);
 	client->before_close = NULL;
 	if (client->topic_handle != NULL)
 		rd_kafka_topic_destroy(client->topic_handle);
 	client->topic_handle = NULL;
-	if (client->records != NULL)
-		rd_kafka_queue_destroy(client->records);
-	client->records = NULL;
-	if (client->events != NULL)
-		rd_kafka_queue_destroy(client->events);
-	client->events = NULL;
+	destroy_queue(&client->records);
+	destroy_queue(&client->events);
 	if (client->handle != NULL)
 	{
-		rd_kafka_destroy_flags(client->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 		dlist_delete(&client->node);
+		destroy_in_time(client->handle, is_consumer, client->topic);
 	}
 	client->handle = NULL;
 	if (client->conf != NULL)
