@@ -193,7 +193,7 @@ exact_value(const ExactSum *sum)
 static float8 *
 float_elements(ArrayType *array, int *n)
 {
-	if (ARR_NDIM(array) != 1 || ARR_HASNULL(array) || ARR_ELEMTYPE(array) != FLOAT8OID)
+	if (ARR_NDIM(array) != 1 || ARR_DIMS(array)[0] < 1 || ARR_HASNULL(array) || ARR_ELEMTYPE(array) != FLOAT8OID)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("state of a float aggregate is not a one-dimensional array of float8 without nulls")));
@@ -201,36 +201,66 @@ float_elements(ArrayType *array, int *n)
 	return (float8 *) ARR_DATA_PTR(array);
 }
 
-/* n * sumsq - sum * sum, rounded once; NaN when an input was not finite. */
+/*
+ * True for a NaN or infinite input.  ERROR, as from the plain aggregate, for finite
+ * inputs whose sum no float holds: their state has more than one element.
+ */
+static bool
+has_special(const float8 *form, int n)
+{
+	if (!isinf(form[0]) && !isnan(form[0]))
+		return false;
+	if (n > 1)
+		float_overflow_error();
+	return true;
+}
+
+/* n * sumsq - sum * sum exactly, rounded once. */
 static float8
-variance_numerator(int64 n, ArrayType *sum_array, ArrayType *sumsq_array)
+variance_numerator(int64 n, const float8 *sum, int nsum, const float8 *sumsq, int nsumsq)
 {
 	ExactSum	total = {0, 64, palloc(64 * sizeof(float8))};
-	int			nsum,
-				nsumsq;
-	float8	   *sum = float_elements(sum_array, &nsum);
-	float8	   *sumsq = float_elements(sumsq_array, &nsumsq);
 
 	for (int i = 0; i < nsum; i++)
 		for (int j = 0; j < nsum; j++)
 			exact_add_product(&total, -sum[i], sum[j]);
 	for (int i = 0; i < nsumsq; i++)
 		exact_add_product(&total, (float8) n, sumsq[i]);
-	return exact_value(&total);
+	return Max(exact_value(&total), 0);
+}
+
+/* Multiplies by a power of two, which changes no digit. */
+static float8 *
+scaled(const float8 *form, int n, int exponent)
+{
+	float8	   *result = palloc(n * sizeof(float8));
+
+	for (int i = 0; i < n; i++)
+		result[i] = ldexp(form[i], exponent);
+	return result;
 }
 
 bool
-final_variance_float(Variance kind, int64 n, ArrayType *sum, ArrayType *sumsq, float8 *result)
+final_variance_float(Variance kind, int64 n, ArrayType *sum_array, ArrayType *sumsq_array, float8 *result)
 {
-	float8		numerator;
+	int			nsum,
+				nsumsq;
+	float8	   *sum = float_elements(sum_array, &nsum);
+	float8	   *sumsq = float_elements(sumsq_array, &nsumsq);
+	int			scale;
 
 	if (variance_is_null(kind, n))
 		return false;
+	if (has_special(sum, nsum) || has_special(sumsq, nsumsq))
+	{
+		*result = get_float8_nan();
+		return true;
+	}
 
-	numerator = variance_numerator(n, sum, sumsq);
-	if (numerator < 0)
-		numerator = 0;
-	*result = numerator / ((float8) n * (float8) (kind.sample ? n - 1 : n));
+	/* n * sumsq must not overflow: at most 2^64 * 2^1024 */
+	scale = sumsq[0] > 0x1p900 ? 150 : 0;
+	*result = variance_numerator(n, scaled(sum, nsum, -scale), nsum, scaled(sumsq, nsumsq, -2 * scale), nsumsq);
+	*result = ldexp(*result / ((float8) n * (float8) (kind.sample ? n - 1 : n)), 2 * scale);
 	if (kind.root)
 		*result = sqrt(*result);
 	return true;
