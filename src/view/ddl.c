@@ -25,7 +25,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
@@ -317,6 +316,7 @@ exists_already(const Creation *creation)
 				 errdetail_internal("%s", detail),
 				 errhint("DROP VIEW %s first to make it anew, or choose another name.",
 						 quote_qualified_identifier(creation->schema, creation->live))));
+	view_bind(row);
 	ereport(NOTICE,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
 			 errmsg("continuous view \"%s\" already exists, skipping", creation->live)));
@@ -440,15 +440,6 @@ check_same_columns(Oid live, Oid batch)
 	table_close(batch_rel, NoLock);
 }
 
-static void
-depend(Oid dependent, Oid on, DependencyType how)
-{
-	ObjectAddress one = {RelationRelationId, dependent, 0};
-	ObjectAddress other = {RelationRelationId, on, 0};
-
-	recordDependencyOn(&one, &other, how);
-}
-
 /* The three objects, and the row about them. */
 static void
 make_view(const Creation *creation)
@@ -465,12 +456,6 @@ make_view(const Creation *creation)
 	row.batch = given ? creation->request->from_view : relation_oid(creation, creation->batch);
 	check_same_columns(row.live, row.batch);
 
-	depend(row.state_table, row.live, DEPENDENCY_INTERNAL);
-	if (given)
-		depend(row.live, row.batch, DEPENDENCY_NORMAL);
-	else
-		depend(row.batch, row.live, DEPENDENCY_INTERNAL);
-
 	row.pipeline_id = creation->pipeline->id;
 	row.fingerprint = view_fingerprint(row.batch);
 	row.lateness = creation->request->lateness;
@@ -479,6 +464,7 @@ make_view(const Creation *creation)
 	row.pinned = pinned_now();
 	row.server_major = PG_MAJORVERSION_NUM;
 	row.state = STATE_BACKFILLING;
+	view_bind(&row);
 	(void) view_insert(&row);
 	pipeline_changed(creation->pipeline->id);
 	CommandCounterIncrement();

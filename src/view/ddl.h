@@ -48,7 +48,11 @@ extern void run_command(const char *command);
 /* After DDL on these relations, the objects of the views among them are brought in line. */
 extern void views_follow(const Oid *relids, int n);
 
-/* Removes what is left of views whose live view is among these dropped relations. */
+/* Removes what is left of views whose live view is among these dropped relations; refuses to lose a part alone. */
 extern void views_dropped(const Oid *relids, int n);
+
+/* Makes the dependencies among a view's relations, or all views' of a pipeline, that are not there (a restored dump has none). */
+extern void view_bind(const ViewRow *row);
+extern void views_bind(int64 pipeline_id);
 
 #endif							/* DELTAFLOW_VIEW_DDL_H */

@@ -12,21 +12,32 @@
  *						  (a restored dump has none of them) goes, with the catalog rows,
  *						  and the pipeline of a topic with its last view.
  *
+ * The native dependencies are made at CREATE.  pg_dump does not carry them; they are
+ * made again when a restored pipeline is resumed, and until then sql_drop refuses to
+ * take a part from a live view that stays.
+ *
  * Event triggers work without the library being preloaded, in every session.  Commands
  * run as the user who altered or dropped; catalog rows are written as the extension's
  * owner.  All in the transaction of the DDL, so a rollback undoes it.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -201,14 +212,109 @@ view_dropped(const ViewRow *row)
 		pipeline_changed(pipeline->id);
 }
 
+/* Views that have one of these relations as live view, definition or state table; the row is gone with the first. */
+static List *
+views_of(const Oid *relids, int n)
+{
+	static const char *const views =
+		"SELECT live FROM deltaflow.view "
+		"WHERE live = ANY ($1) OR batch = ANY ($1) OR state_table = ANY ($1) ORDER BY id";
+	Oid			types[] = {OIDARRAYOID};
+	Datum		values[] = {oid_array(relids, n)};
+	Identity	before = identity_become_owner();
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *live = NIL;
+	bool		isnull;
+
+	SPI_connect();
+	if (SPI_execute_with_args(views, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not find the views of a relation");
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		live = lappend_oid(live, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
+	SPI_finish();
+	identity_restore(before);
+	return live;
+}
+
+/* A part was dropped from under a live view that stays: only where a restored dump has lost the dependencies. */
+static void
+refuse_part(Oid live)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("cannot drop a part of continuous view \"%s\"", get_rel_name(live)),
+			 errdetail("The view needs its definition and its state table."),
+			 errhint("DROP VIEW %s first.", qualified_name(live))));
+}
+
 void
 views_dropped(const Oid *relids, int n)
 {
-	for (int i = 0; i < n; i++)
-	{
-		ViewRow    *row = view_by_live(relids[i]);
+	ListCell   *lc;
 
-		if (row != NULL)
-			view_dropped(row);
+	if (n == 0)
+		return;
+	foreach(lc, views_of(relids, n))
+	{
+		if (relation_exists(lfirst_oid(lc)))
+			refuse_part(lfirst_oid(lc));
+		view_dropped(view_by_live(lfirst_oid(lc)));
 	}
+}
+
+/* ---- dependencies ---- */
+
+static bool
+depends_on(Oid dependent, Oid on)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(dependent));
+	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, keys);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		found = form->refclassid == RelationRelationId && form->refobjid == on;
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return found;
+}
+
+static void
+depend(Oid dependent, Oid on, DependencyType how)
+{
+	ObjectAddress one = {RelationRelationId, dependent, 0};
+	ObjectAddress other = {RelationRelationId, on, 0};
+
+	if (!depends_on(dependent, on))
+		recordDependencyOn(&one, &other, how);
+}
+
+void
+view_bind(const ViewRow *row)
+{
+	if (!relation_exists(row->live) || !relation_exists(row->batch) || !relation_exists(row->state_table))
+		return;
+	depend(row->state_table, row->live, DEPENDENCY_INTERNAL);
+	if (owns_batch(row))
+		depend(row->batch, row->live, DEPENDENCY_INTERNAL);
+	else
+		depend(row->live, row->batch, DEPENDENCY_NORMAL);
+}
+
+void
+views_bind(int64 pipeline_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, view_list(pipeline_id))
+		view_bind(lfirst(lc));
 }

@@ -22,6 +22,7 @@
 
 #include "catalog/catalog.h"
 #include "compat.h"
+#include "view/ddl.h"
 #include "worker/control.h"
 #include "worker/wake.h"
 
@@ -109,6 +110,7 @@ control_resume(const NamedObject *object)
 {
 	check_owner(object);
 	lock_pipeline(object);
+	views_bind(object->pipeline->id);
 	if (object->view != NULL)
 		resume_view(object);
 	else
