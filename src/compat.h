@@ -50,6 +50,33 @@ object_ownercheck(Oid classid, Oid objectid, Oid roleid)
 }
 #endif
 
+/* 16: whose rights count for a relation is noted in the plan; before, in the range table */
+#if PG_VERSION_NUM >= 160000
+#define scan_check_as_user(node) (castNode(ForeignScan, (node)->ss.ps.plan)->checkAsUser)
+#else
+#define scan_check_as_user(node) \
+	(exec_rt_fetch(castNode(ForeignScan, (node)->ss.ps.plan)->scan.scanrelid, (node)->ss.ps.state)->checkAsUser)
+#define ExecGetResultRelCheckAsUser(info, estate) \
+	(exec_rt_fetch(((info)->ri_RangeTableIndex != 0 ? (info) : (info)->ri_RootResultRelInfo)->ri_RangeTableIndex, \
+				   estate)->checkAsUser ? \
+	 exec_rt_fetch(((info)->ri_RangeTableIndex != 0 ? (info) : (info)->ri_RootResultRelInfo)->ri_RangeTableIndex, \
+				   estate)->checkAsUser : GetUserId())
+#endif
+
+/* 17: foreign paths name the restrictions they use; 18: and count disabled nodes (include optimizer/pathnode.h before) */
+#if PG_VERSION_NUM < 170000
+#define create_foreignscan_path(root, rel, target, rows, disabled, startup, total, pathkeys, outer, outerpath, restrictions, private_list) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private_list)
+#elif PG_VERSION_NUM < 180000
+#define create_foreignscan_path(root, rel, target, rows, disabled, startup, total, pathkeys, outer, outerpath, restrictions, private_list) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, restrictions, private_list)
+#endif
+
+/* 18: the functions that print EXPLAIN's properties left explain.h */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#endif
+
 /* 17: extensions' wait events have names */
 #include "utils/wait_event.h"
 #if PG_VERSION_NUM < 170000

@@ -11,6 +11,8 @@
 
 #include "clock.h"
 #include "compat.h"
+#include "fdw/routine.h"
+#include "format/format.h"
 #include "worker/worker.h"
 
 PG_MODULE_MAGIC;
@@ -21,6 +23,8 @@ void
 _PG_init(void)
 {
 	clock_init_settings();
+	format_init_settings();
+	fdw_init_settings();
 	worker_init();
 	MarkGUCPrefixReserved("deltaflow");
 }

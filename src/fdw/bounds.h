@@ -8,15 +8,24 @@
 #ifndef DELTAFLOW_FDW_BOUNDS_H
 #define DELTAFLOW_FDW_BOUNDS_H
 
+#include "nodes/bitmapset.h"
+
 #include "kafka/consumer.h"
 
 /*
  * Until scan_bounds_clear(), scans of this topic in this backend read, per
  * partition, from `from` (NULL: the topic's start) up to but not including
- * `upto`; partitions not named in upto are not read.  Cleared at transaction end.
+ * `upto`; partitions not named in upto are not read.  ERROR in a scan when
+ * the topic does not hold all of that any more.  Cleared at transaction end.
  */
 extern void scan_bounds_set(Oid topic_relid, const KafkaPosition *from, int nfrom,
 							const KafkaPosition *upto, int nupto);
 extern void scan_bounds_clear(void);
+
+/*
+ * With bounds set: columns that those scans decode even if their query does not
+ * need them, so that they leave out exactly the records the pipeline set aside.
+ */
+extern void scan_bounds_columns(Oid topic_relid, const Bitmapset *columns);
 
 #endif							/* DELTAFLOW_FDW_BOUNDS_H */

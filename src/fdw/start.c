@@ -2,11 +2,13 @@
  * start.c
  *		Where reading of a topic begins.
  *
- * In goes the text a user gave, out come offsets per partition: start_parse is
- * pure.
+ * In goes the text a user gave, out comes what it says.  Turning it into offsets
+ * is the business of whoever reads: a scan does it each time, an ingest once and
+ * for all, because `latest` asked twice would lose what came in between.  Pure.
  */
 #include "postgres.h"
 
+#include "common/int.h"
 #include "utils/timestamp.h"
 
 #include "fdw/option_value.h"
@@ -101,4 +103,28 @@ start_parse(const char *text, Start *start)
 		return parse_time(text, &start->time, &start->has_zone);
 	}
 	return true;
+}
+
+int64
+kafka_milliseconds(TimestampTz time)
+{
+	int64		since_1970;
+
+	if (TIMESTAMP_IS_NOBEGIN(time))
+		return 0;
+	if (TIMESTAMP_IS_NOEND(time) ||
+		pg_add_s64_overflow(time, (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY, &since_1970))
+		return PG_INT64_MAX;
+	return since_1970 <= 0 ? 0 : (since_1970 - 1) / 1000 + 1;
+}
+
+TimestampTz
+time_from_milliseconds(int64 milliseconds)
+{
+	TimestampTz time;
+
+	if (pg_mul_s64_overflow(milliseconds, 1000, &time) ||
+		pg_sub_s64_overflow(time, (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY, &time))
+		return DT_NOEND;
+	return time;
 }

@@ -31,4 +31,10 @@ typedef struct Start
 /* 'earliest', 'latest', a timestamp, '{"0": 1042}'; false when the text is none of them.  Pure. */
 extern bool start_parse(const char *text, Start *start);
 
+/* Kafka's milliseconds since 1970, rounded up: a record at or behind the time has that timestamp or a later one. */
+extern int64 kafka_milliseconds(TimestampTz time);
+
+/* The way back. */
+extern TimestampTz time_from_milliseconds(int64 milliseconds);
+
 #endif							/* DELTAFLOW_FDW_START_H */

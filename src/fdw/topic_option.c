@@ -14,6 +14,7 @@
 #include "fdw/option_value.h"
 #include "fdw/start.h"
 #include "fdw/topic_option.h"
+#include "format/format.h"
 
 /* A word and what it stands for. */
 typedef struct Word
@@ -78,14 +79,15 @@ static bool
 apply_format(TopicDraft *draft, const char *value)
 {
 	draft->topic->format = pstrdup(value);
-	return value[0] != '\0';
+	return format_exists(value);
 }
 
+/* A key is one value, so not every format of records is one of keys. */
 static bool
 apply_key_format(TopicDraft *draft, const char *value)
 {
 	draft->topic->key_format = pstrdup(value);
-	return value[0] != '\0';
+	return strcmp(value, "raw") == 0 || strcmp(value, "json") == 0;
 }
 
 /* A time that means another moment in another session's zone is refused. */
@@ -168,7 +170,7 @@ apply_unit(TopicColumn *column, const char *value)
 const TopicOption topic_options[] = {
 	{"topic", "the name of a topic: up to 249 letters, digits, dots, underscores and hyphens", apply_topic},
 	{"format", NULL, apply_format},
-	{"key_format", NULL, apply_key_format},
+	{"key_format", "raw or json", apply_key_format},
 	{"start", START_VALUES "; a timestamp must name its time zone", apply_start},
 	{"event_time", "the name of a column", apply_event_time},
 	{"watermark_delay", SPAN, apply_watermark_delay},
