@@ -11,7 +11,8 @@
  *
  * Invariants:
  *	  - the library's threads run with all signals blocked and never enter
- *		PostgreSQL: no callback is registered, the log goes to a queue;
+ *		PostgreSQL: the log goes to a queue, and the one callback registered is
+ *		called only by the library's functions that we call;
  *	  - a handle dies with its memory context, at the latest with the process
  *		(before_shmem_exit), and everything that would keep its destruction
  *		waiting (messages, the topic handle, queues) is given back before;
@@ -131,6 +132,8 @@ kafka_fetch_tuning(void)
 	return rd_kafka_version() >= KAFKA_VERSION_QUEUE_BACKOFF ?
 		"fetch.queue.backoff.ms 1" : "metadata refresh every 100 ms";
 }
+
+static void error_among_records(rd_kafka_t *handle, int err, const char *text, void *arg);
 
 /* What the thread that destroys a handle works on; malloc'ed, it may outlive the client. */
 typedef struct Farewell
@@ -347,6 +350,8 @@ configure(KafkaClient *client, OptionScope scope, const KafkaOption *options, in
 			set_property(client, options[i].name, options[i].value);
 	}
 	apply_settings(client, scope, true);
+	rd_kafka_conf_set_opaque(client->conf, client);
+	rd_kafka_conf_set_error_cb(client->conf, error_among_records);
 	rd_kafka_conf_set_events(client->conf,
 							 RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_DR);
 }
@@ -531,17 +536,15 @@ client_keep_fault(KafkaClient *client, KafkaFaultKind kind, int32 partition, con
 
 /*
  * An error of the handle as a whole.  Trouble with one broker is only remembered:
- * others may serve us, and when none is left the library says so.
+ * others may serve us, and when none is left the library says so.  Only copies
+ * text: it also runs inside the library's functions, which must not be left by
+ * an ERROR.
  */
 static void
-serve_error(KafkaClient *client, rd_kafka_event_t *event)
+take_error(KafkaClient *client, rd_kafka_resp_err_t err, const char *text, bool fatal)
 {
-	rd_kafka_resp_err_t err = rd_kafka_event_error(event);
-	const char *text = rd_kafka_event_error_string(event);
-	KafkaFaultKind kind = client_fault_kind(err);
+	KafkaFaultKind kind = fatal ? KAFKA_BROKEN : client_fault_kind(err);
 
-	if (rd_kafka_event_error_is_fatal(event))
-		kind = KAFKA_BROKEN;
 	if (kind == KAFKA_BROKER_AWAY && err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 	{
 		strlcpy(client->last_trouble, text, sizeof(client->last_trouble));
@@ -554,6 +557,16 @@ serve_error(KafkaClient *client, rd_kafka_event_t *event)
 		strlcpy(client->last_trouble, text, sizeof(client->last_trouble));
 	if (kind != KAFKA_NO_FAULT)
 		client_keep_fault(client, kind, -1, text);
+}
+
+/*
+ * Callback for errors that travel with the records (a topic that is not there any
+ * more): called on the main thread, inside rd_kafka_consume_batch_queue().
+ */
+static void
+error_among_records(rd_kafka_t *handle, int err, const char *text, void *arg)
+{
+	take_error((KafkaClient *) arg, err, text, err == RD_KAFKA_RESP_ERR__FATAL);
 }
 
 /* Whether one more line may go to the server's log now. */
@@ -620,7 +633,8 @@ client_serve(KafkaClient *client, KafkaEventHandler handler, void *arg)
 				serve_log(client, event);
 				continue;		/* destroyed already */
 			case RD_KAFKA_EVENT_ERROR:
-				serve_error(client, event);
+				take_error(client, rd_kafka_event_error(event), rd_kafka_event_error_string(event),
+						   rd_kafka_event_error_is_fatal(event));
 				break;
 			default:
 				if (handler != NULL)
