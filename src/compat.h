@@ -77,6 +77,43 @@ object_ownercheck(Oid classid, Oid objectid, Oid roleid)
 #include "commands/explain_format.h"
 #endif
 
+/* 16: leaf maps are made on demand */
+#include "executor/executor.h"
+#if PG_VERSION_NUM < 160000
+#define ExecGetRootToChildMap(relinfo, estate) ((relinfo)->ri_RootToPartitionMap)
+#endif
+
+/* 17: MERGE actions; 18: ON CONFLICT action */
+#if PG_VERSION_NUM < 170000
+#define CheckValidResultRel(relinfo, operation, conflict, actions) CheckValidResultRel(relinfo, operation)
+#elif PG_VERSION_NUM < 180000
+#define CheckValidResultRel(relinfo, operation, conflict, actions) CheckValidResultRel(relinfo, operation, actions)
+#endif
+
+/* A range table of one relation.  16: permissions stand apart; 18: so does what run-time pruning left */
+#if PG_VERSION_NUM >= 180000
+#define compat_init_range_table(estate, rte) \
+	do { \
+		List *perminfos_ = NIL; \
+		addRTEPermissionInfo(&perminfos_, rte); \
+		ExecInitRangeTable(estate, list_make1(rte), perminfos_, bms_make_singleton(1)); \
+	} while (0)
+#elif PG_VERSION_NUM >= 160000
+#define compat_init_range_table(estate, rte) \
+	do { \
+		List *perminfos_ = NIL; \
+		addRTEPermissionInfo(&perminfos_, rte); \
+		ExecInitRangeTable(estate, list_make1(rte), perminfos_); \
+	} while (0)
+#else
+#define compat_init_range_table(estate, rte) ExecInitRangeTable(estate, list_make1(rte))
+#endif
+
+/* 18: generated columns may be virtual: expressions over them are expanded */
+#if PG_VERSION_NUM < 180000
+#define expand_generated_columns_in_expr(node, rel, varno) (node)
+#endif
+
 /* 17: extensions' wait events have names */
 #include "utils/wait_event.h"
 #if PG_VERSION_NUM < 170000

@@ -1,0 +1,152 @@
+/*
+ * decode.c
+ *		Records of a chunk to rows, or to dead letters.
+ *
+ * For each record, in order: is it new (offset >= next expected), is it known to
+ * be bad, can it be read, does the filter want it, what is it in the target's
+ * columns.  Each record is counted exactly once in its partition's books; those
+ * that become rows are counted as applied when they are stored.
+ *
+ * Runs as the pipeline's owner.  Refusals are values; when a user's function
+ * throws, attempt.record says at which record.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "ingest/pipeline.h"
+
+/* Sets a record aside, as the topic's on_error says; its dead letter is written at the end of the chunk. */
+void
+chunk_refuse(Pipeline *pipeline, const KafkaRecord *record, const Refusal *why, int attempts)
+{
+	DeadRecord *dead = &pipeline->chunk.dead[pipeline->chunk.ndead++];
+
+	if (pipeline->topic->on_error == ON_ERROR_STOP)
+	{
+		pipeline->attempt.record = record - pipeline->batch->records;
+		ereport(ERROR,
+				(errcode(why->sqlstate),
+				 errmsg_internal("%s", why->message),
+				 why->detail != NULL ? errdetail_internal("%s", why->detail) : 0));
+	}
+	dead->record = record;
+	dead->why = *why;
+	dead->attempts = attempts;
+	pipeline_partition(pipeline, record->partition)->now.dead++;
+}
+
+/* What an earlier attempt learnt about the record, NULL when nothing. */
+static const KnownBad *
+known_bad(const Pipeline *pipeline, const KafkaRecord *record)
+{
+	ListCell   *lc;
+
+	foreach(lc, pipeline->known_bad)
+	{
+		const KnownBad *bad = lfirst(lc);
+
+		if (bad->partition == record->partition && bad->offset == record->offset)
+			return bad;
+	}
+	return NULL;
+}
+
+/* Counts the record in; false when it was delivered before. */
+static bool
+count_in(Pipeline *pipeline, const KafkaRecord *record)
+{
+	Partition  *partition = pipeline_partition(pipeline, record->partition);
+
+	if (partition == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("record of partition %d was not asked for", record->partition)));
+	partition->now.consumed++;
+	if (record->offset < partition->now.next_offset)
+	{
+		partition->now.redelivered++;
+		return false;
+	}
+	partition->now.next_offset = record->offset + 1;
+	partition->records++;
+	return true;
+}
+
+/* The event time of a topic's row on the scale of timestamptz; DT_NOBEGIN for none. */
+static TimestampTz
+event_time_of(const Topic *topic, const Datum *values, const bool *isnull)
+{
+	int			i = topic->event_time - 1;
+
+	if (i < 0 || isnull[i])
+		return DT_NOBEGIN;
+	if (TupleDescAttr(topic->desc, i)->atttypid == DATEOID)
+		return DatumGetTimestamp(DirectFunctionCall1(date_timestamp, values[i]));
+	return DatumGetTimestampTz(values[i]);
+}
+
+/* Decodes one new record into row `row` of the chunk; false when it gives none. */
+static bool
+decode_record(Pipeline *pipeline, const KafkaRecord *record, int row)
+{
+	Chunk	   *chunk = &pipeline->chunk;
+	TupleTableSlot *source = pipeline->map != NULL ? row_map_source(pipeline->map) : NULL;
+	Datum	   *values = source != NULL ? source->tts_values : row_values(chunk->rows, row);
+	bool	   *isnull = source != NULL ? source->tts_isnull : row_isnull(chunk->rows, row);
+	Refusal		why = {0};
+
+	pipeline->attempt.stage = STAGE_DECODE;
+	if (!decoder_decode(pipeline->decoder, record, values, isnull, &why))
+	{
+		chunk_refuse(pipeline, record, &why, 1);
+		return false;
+	}
+	chunk->event_time[row] = event_time_of(pipeline->topic, values, isnull);
+	if (source == NULL)
+		return true;
+
+	pipeline->attempt.stage = STAGE_CHECK;
+	if (!row_map_wanted(pipeline->map))
+	{
+		pipeline_partition(pipeline, record->partition)->now.filtered++;
+		progress_saw(pipeline, record, chunk->event_time[row]);
+		return false;
+	}
+	pipeline->attempt.stage = STAGE_STORE;
+	row_map_apply(pipeline->map, row_values(chunk->rows, row), row_isnull(chunk->rows, row));
+	return true;
+}
+
+void
+decode_chunk(Pipeline *pipeline)
+{
+	Chunk	   *chunk = &pipeline->chunk;
+	RowBatch   *rows = chunk->rows;
+	MemoryContext before;
+
+	row_batch_reset(rows);
+	chunk->ndead = 0;
+	before = MemoryContextSwitchTo(rows->context);
+	for (int i = chunk->first; i < chunk->first + chunk->count; i++)
+	{
+		const KafkaRecord *record = &pipeline->batch->records[i];
+		const KnownBad *bad;
+
+		pipeline->attempt.record = i;
+		if (!count_in(pipeline, record))
+			continue;
+		bad = pipeline->known_bad != NIL ? known_bad(pipeline, record) : NULL;
+		if (bad != NULL)
+			chunk_refuse(pipeline, record, &bad->why, bad->attempts);
+		else if (decode_record(pipeline, record, rows->nrows))
+			rows->records[rows->nrows++] = record;
+	}
+	pipeline->attempt.record = -1;
+	pipeline->attempt.stage = STAGE_NONE;
+	MemoryContextSwitchTo(before);
+}

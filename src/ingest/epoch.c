@@ -1,0 +1,369 @@
+/*
+ * epoch.c
+ *		One epoch: records in, rows stored, views folded, positions moved, committed.
+ *
+ *	 Kafka --poll--> record --decode--> row --store--> target
+ *						|                 |
+ *						+-- dead letter <-+        row as stored
+ *													  |
+ *								 for each view:  late? fold --> state table
+ *													  |
+ *						 books, positions, epoch row, watermark --> COMMIT
+ *
+ * pipeline_attempt() reads like this figure.  It runs inside one transaction
+ * (unit.c) that begins after something was polled and never waits: it takes what
+ * the client library has at hand until the epoch's limits are reached or nothing is
+ * left.  An error rolls all of it back; the records are still held, failure.c says
+ * what the next attempt does differently.  A crash at any point leaves the
+ * database as of the last commit, positions included.
+ *
+ * Locks: the pipeline's row first (compared with the epoch and generation loaded),
+ * then positions, then the target without waiting, then state tables.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "ingest/pipeline.h"
+#include "ingest/relation.h"
+#include "ingest/stale.h"
+#include "worker/settings.h"
+
+#define POLL_RECORDS	CHUNK_ROWS
+
+/* Whether what was loaded is still what the catalog says. */
+static bool
+is_current(Pipeline *pipeline)
+{
+	PipelineRow *row = pipeline->row;
+
+	return pipeline_begin_epoch(row->id, row->epoch, row->generation) &&
+		pipeline->definitions == stale_count();
+}
+
+/*
+ * Opens the target as its owner.  DDL on it holds a lock that it may keep while it
+ * waits for our row, so we do not wait: the attempt is over, and tried again.
+ */
+static bool
+open_target(Pipeline *pipeline)
+{
+	Oid			relid = pipeline->row->target;
+	Identity	before;
+
+	if (!pipeline_stores(pipeline))
+		return true;
+	if (!pipeline->nested && !ConditionalLockRelationOid(relid, RowExclusiveLock))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not lock table with OID %u", relid),
+				 errhint("Another session is changing it.")));
+	if (pipeline->nested)
+		LockRelationOid(relid, RowExclusiveLock);
+	if (get_rel_name(relid) == NULL || relation_owner(relid) != pipeline->owner)
+		return false;
+	before = identity_become(pipeline->owner, NIL);
+	pipeline->attempt.stage = STAGE_STORE;
+	pipeline->target = target_begin(relid, CHUNK_ROWS, row_map_volatile(pipeline->map));
+	pipeline->attempt.stage = STAGE_NONE;
+	identity_restore(before);
+	return equalTupleDescs(target_columns(pipeline->target), pipeline->chunk.rows->desc);
+}
+
+/* Takes the pipeline for the next epoch; false when it must be loaded again. */
+static bool
+attempt_begin(Pipeline *pipeline)
+{
+	memset(&pipeline->attempt, 0, sizeof(Attempt));
+	pipeline->attempt.record = pipeline->attempt.row = -1;
+	pipeline->attempt.began = GetCurrentTimestamp();
+	pipeline->target = NULL;
+	progress_begin(pipeline);
+	pipeline->attempt.reload = !is_current(pipeline) || !open_target(pipeline);
+	if (!pipeline->attempt.reload)
+		views_begin(pipeline);
+	return !pipeline->attempt.reload;
+}
+
+/* Records that this attempt may take. */
+static int
+records_allowed(const Pipeline *pipeline)
+{
+	int			allowed = Min(pipeline->limit, setting_epoch_max_records);
+
+	return pipeline->limit_once > 0 ? Min(allowed, pipeline->limit_once) : allowed;
+}
+
+/* Whether the epoch should end although there may be more to read. */
+static bool
+is_full(const Pipeline *pipeline)
+{
+	return pipeline->batch->bytes >= (size_t) setting_epoch_max_bytes * 1024 ||
+		TimestampDifferenceExceeds(pipeline->attempt.began, GetCurrentTimestamp(), setting_epoch_interval);
+}
+
+/* The next records to work on: those held, then what can be polled without waiting. */
+static bool
+next_chunk(Pipeline *pipeline)
+{
+	KafkaBatch *batch = pipeline->batch;
+	Attempt    *attempt = &pipeline->attempt;
+	Chunk	   *chunk = &pipeline->chunk;
+	int			allowed = records_allowed(pipeline) - attempt->taken;
+	size_t		bytes = 0;
+
+	if (allowed <= 0)
+		return false;
+	if (attempt->taken == batch->nrecords &&
+		(is_full(pipeline) || consumer_poll(pipeline->consumer, batch, Min(allowed, POLL_RECORDS)) == 0))
+		return false;
+
+	chunk->first = attempt->taken;
+	chunk->count = 0;
+	while (chunk->count < CHUNK_ROWS && chunk->count < allowed && bytes < CHUNK_BYTES &&
+		   chunk->first + chunk->count < batch->nrecords)
+		bytes += batch->records[chunk->first + chunk->count++].value_len;
+	attempt->taken += chunk->count;
+	return true;
+}
+
+/* Removes from the chunk the rows that did not get into the table, in the books too. */
+static void
+drop_unstored(Pipeline *pipeline, const RowFate *fates, const Refusal *refusals)
+{
+	RowBatch   *rows = pipeline->chunk.rows;
+	int			kept = 0;
+
+	for (int row = 0; row < rows->nrows; row++)
+	{
+		const KafkaRecord *record = rows->records[row];
+
+		if (fates[row] == ROW_REFUSED)
+			chunk_refuse(pipeline, record, &refusals[row], 1);
+		else if (fates[row] == ROW_SKIPPED)
+			pipeline_partition(pipeline, record->partition)->now.filtered++;
+		else
+		{
+			if (kept < row)
+			{
+				memcpy(row_values(rows, kept), row_values(rows, row), rows->natts * sizeof(Datum));
+				memcpy(row_isnull(rows, kept), row_isnull(rows, row), rows->natts * sizeof(bool));
+				rows->records[kept] = record;
+				pipeline->chunk.event_time[kept] = pipeline->chunk.event_time[row];
+			}
+			kept++;
+		}
+	}
+	rows->nrows = kept;
+}
+
+/* Rows into the target. */
+static void
+store_chunk(Pipeline *pipeline)
+{
+	RowFate		fates[CHUNK_ROWS];
+	Refusal		refusals[CHUNK_ROWS];
+
+	if (pipeline->target != NULL && pipeline->chunk.rows->nrows > 0)
+	{
+		Identity	before = identity_become(pipeline->owner, NIL);
+
+		pipeline->attempt.stage = STAGE_STORE;
+		target_store(pipeline->target, pipeline->chunk.rows, fates, refusals, &pipeline->attempt.row);
+		drop_unstored(pipeline, fates, refusals);
+		pipeline->attempt.stage = STAGE_NONE;
+		identity_restore(before);
+	}
+	progress_stored(pipeline);
+}
+
+/* Records that gave no row, with the reason, into the catalog. */
+static void
+keep_dead_letters(Pipeline *pipeline)
+{
+	const Chunk *chunk = &pipeline->chunk;
+
+	if (pipeline->topic->on_error == ON_ERROR_SKIP)
+		return;
+	for (int i = 0; i < chunk->ndead; i++)
+		dead_letter_insert(pipeline->row->id, pipeline->row->name, pipeline->topic->name,
+						   chunk->dead[i].record, &chunk->dead[i].why, chunk->dead[i].attempts);
+}
+
+/* AFTER triggers and whatever was deferred run now, as the owner, not at commit as somebody else. */
+static void
+close_target(Pipeline *pipeline)
+{
+	Identity	before;
+
+	if (pipeline->target == NULL)
+		return;
+	before = identity_become(pipeline->owner, NIL);
+	pipeline->attempt.stage = STAGE_STORE;
+	target_end(pipeline->target);
+	pipeline->target = NULL;
+	if (!pipeline->nested)
+		AfterTriggerFireDeferred();
+	pipeline->attempt.stage = STAGE_NONE;
+	identity_restore(before);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+}
+
+/* The epoch, once: everything between BEGIN and COMMIT. */
+static void
+pipeline_attempt(Pipeline *pipeline, void *argument)
+{
+	if (!attempt_begin(pipeline))
+		return;
+	while (next_chunk(pipeline))
+	{
+		decode_chunk(pipeline);
+		store_chunk(pipeline);
+		views_fold(pipeline);
+		keep_dead_letters(pipeline);
+	}
+	progress_ends(pipeline);
+	close_target(pipeline);
+	views_write(pipeline);
+	progress_write(pipeline);
+}
+
+/* The transaction has committed: forget the records, and what failed attempts taught. */
+static void
+attempt_committed(Pipeline *pipeline)
+{
+	int			taken = pipeline->attempt.taken;
+
+	progress_committed(pipeline);
+	views_committed(pipeline);
+	batch_release(pipeline->batch, taken);
+	backoff_succeeded(&pipeline->backoff);
+	pipeline->troubled = false;
+	pipeline->known_bad = NIL;
+	MemoryContextReset(pipeline->retry);
+	if (pipeline->limit_once == 0)
+		pipeline->limit = pipeline->limit < setting_epoch_max_records / 2 ? pipeline->limit * 2 : INT_MAX;
+	pipeline->limit_once = 0;
+}
+
+/* Attempts the next epoch. */
+static EpochOutcome
+try_epoch(Pipeline *pipeline)
+{
+	ErrorData  *error = pipeline_unit(pipeline, pipeline_attempt, NULL, pipeline->retry);
+
+	MemoryContextReset(pipeline->attempt_context);
+	pipeline->delay_ms = 0;
+	if (error != NULL)
+		return pipeline_failed(pipeline, error);
+	if (pipeline->attempt.reload)
+		return EPOCH_RELOAD;
+	attempt_committed(pipeline);
+	return EPOCH_COMMITTED;
+}
+
+/* Whether an end reached lies behind what is committed: control records, compaction. */
+static bool
+has_moving_end(Pipeline *pipeline)
+{
+	const KafkaBatch *batch = pipeline->batch;
+
+	for (int i = 0; i < batch->nends; i++)
+	{
+		Partition  *partition = pipeline_partition(pipeline, batch->ends[i].partition);
+
+		if (partition != NULL && batch->ends[i].next_offset > partition->committed.next_offset)
+			return true;
+	}
+	return false;
+}
+
+/* With nothing to commit, ends only tell that partitions are at their end. */
+static void
+note_ends(Pipeline *pipeline)
+{
+	for (int i = 0; i < pipeline->batch->nends; i++)
+	{
+		Partition  *partition = pipeline_partition(pipeline, pipeline->batch->ends[i].partition);
+
+		if (partition != NULL)
+			partition->at_end = true;
+	}
+	batch_release(pipeline->batch, 0);
+}
+
+/* Whether there is anything for an epoch to do; polls when nothing is held. */
+static bool
+has_work(Pipeline *pipeline)
+{
+	if (pipeline->batch->nrecords > 0 ||
+		consumer_poll(pipeline->consumer, pipeline->batch, POLL_RECORDS) > 0 ||
+		has_moving_end(pipeline))
+		return true;
+	note_ends(pipeline);
+	for (int i = 0; i < pipeline->nviews; i++)
+		if (pipeline->views[i].error != NULL)
+			return true;
+	return false;
+}
+
+EpochOutcome
+pipeline_epoch(Pipeline *pipeline)
+{
+	KafkaFault	fault;
+	EpochOutcome outcome = EPOCH_COMMITTED;
+
+	if (pipeline->row->state != STATE_RUNNING)
+		return EPOCH_PAUSED;
+	if (GetCurrentTimestamp() >= pipeline->lookout_at)
+	{
+		KafkaRange *ranges;
+		int			nranges;
+		MemoryContext before = MemoryContextSwitchTo(pipeline->attempt_context);
+
+		outcome = lookout_look(pipeline, &ranges, &nranges);
+		MemoryContextSwitchTo(before);
+	}
+	if (outcome != EPOCH_COMMITTED)
+		return outcome;
+	if (has_work(pipeline))
+		return try_epoch(pipeline);
+
+	do
+	{
+		fault = consumer_fault(pipeline->consumer);
+		outcome = lookout_fault(pipeline, &fault);
+	} while (fault.kind != KAFKA_NO_FAULT && outcome == EPOCH_COMMITTED);
+	pipeline->delay_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), pipeline->lookout_at);
+	return outcome == EPOCH_COMMITTED ? EPOCH_IDLE : outcome;
+}
+
+int
+pipeline_wakeup_fd(Pipeline *pipeline)
+{
+	return pipeline->consumer != NULL ? consumer_wakeup_fd(pipeline->consumer) : -1;
+}
+
+void
+pipeline_drain_wakeup(Pipeline *pipeline)
+{
+	if (pipeline->consumer != NULL)
+		consumer_drain_wakeup(pipeline->consumer);
+}
+
+long
+pipeline_backoff(const Pipeline *pipeline)
+{
+	return pipeline->delay_ms;
+}

@@ -1,0 +1,206 @@
+/*
+ * pipeline.h
+ *		A loaded pipeline, as the files of src/ingest share it.
+ *
+ * Lifetimes: `context` lasts from load to close, `retry` from one commit to the
+ * next (what failed attempts taught us), `attempt` for one attempt, and the rows'
+ * own context for one chunk.
+ */
+#ifndef DELTAFLOW_INGEST_PIPELINE_H
+#define DELTAFLOW_INGEST_PIPELINE_H
+
+#include "catalog/catalog.h"
+#include "fdw/topic.h"
+#include "format/format.h"
+#include "ingest/epoch.h"
+#include "ingest/options.h"
+#include "ingest/row_batch.h"
+#include "ingest/row_map.h"
+#include "ingest/target.h"
+#include "kafka/consumer.h"
+#include "maintain/live_view.h"
+#include "worker/backoff.h"
+
+#define CHUNK_ROWS		1000	/* records decoded, stored and folded at one go */
+#define CHUNK_BYTES		(4 * 1024 * 1024)	/* payload at which a chunk ends earlier */
+
+/* One partition: committed, and as the attempt has it. */
+typedef struct Partition
+{
+	PositionRow committed;
+	PositionRow now;
+	int64		records;		/* new ones in this attempt */
+	bool		at_end;			/* everything in the log was taken; committed knowledge */
+	bool		at_end_now;
+	TimestampTz active_at;		/* when its last record was committed */
+} Partition;
+
+/* One view of the pipeline. */
+typedef struct PipelineView
+{
+	ViewRow    *row;
+	Oid			owner;
+	ViewSpec   *spec;
+	LiveView   *live;			/* NULL: paused or failed, takes no part */
+	PositionRow *committed;		/* of a view over the topic: its books, in the partitions' order */
+	PositionRow *now;
+	int64		late;			/* in this attempt */
+	char	   *error;			/* it failed: the next attempt records that, without it */
+	char	   *hint;
+} PipelineView;
+
+/* A record set aside, with the reason. */
+typedef struct DeadRecord
+{
+	const KafkaRecord *record;
+	Refusal		why;
+	int			attempts;
+} DeadRecord;
+
+/* A record that made an attempt fail: the next one sets it aside at once. */
+typedef struct KnownBad
+{
+	int32		partition;
+	int64		offset;
+	Refusal		why;
+	int			attempts;
+} KnownBad;
+
+/* The records at hand, between decode and fold. */
+typedef struct Chunk
+{
+	int			first;			/* in the batch of records */
+	int			count;
+	RowBatch   *rows;			/* as the views read them: the target's columns, or the topic's */
+	TimestampTz event_time[CHUNK_ROWS]; /* of each row; DT_NOBEGIN for none */
+	int			ndead;
+	DeadRecord	dead[CHUNK_ROWS];
+} Chunk;
+
+typedef enum Stage
+{
+	STAGE_NONE,
+	STAGE_DECODE,
+	STAGE_CHECK,
+	STAGE_STORE,
+	STAGE_FOLD
+} Stage;
+
+/* One attempt to do the next epoch. */
+typedef struct Attempt
+{
+	Stage		stage;			/* where it is, for whoever catches an error */
+	int			record;			/* in the batch of records; -1: no particular one */
+	int			row;			/* in the chunk's rows, while storing; -1: no particular one */
+	PipelineView *view;			/* in STAGE_FOLD */
+	int			taken;			/* records of the batch begun with */
+	bool		reload;			/* the catalog has moved on: nothing was done */
+	TimestampTz began;
+} Attempt;
+
+struct Pipeline
+{
+	/* identity; fixed from load to close */
+	PipelineRow *row;
+	Topic	   *topic;
+	Oid			owner;			/* of the target, or of the topic's table when there is none */
+	IngestOptions options;
+	bool		nested;			/* in the transaction of a caller (run_once) */
+	uint64		definitions;	/* stale.h: what else was loaded is as of this */
+
+	/* working parts */
+	KafkaConsumer *consumer;
+	KafkaConsumer *lookout;		/* asks about ranges, so that the consumer need not */
+	KafkaBatch *batch;
+	Decoder    *decoder;
+	RowMap	   *map;			/* NULL: views read the topic's rows */
+	Target	   *target;			/* NULL likewise */
+	int			nviews;
+	PipelineView *views;
+
+	/* progress */
+	int			npartitions;
+	Partition  *partitions;		/* by number */
+	int			limit;			/* records an epoch may take; halved by failures of unknown cause */
+	int			limit_once;		/* for the next attempt only, 0: none */
+	List	   *known_bad;		/* of KnownBad *, in retry */
+	Backoff		backoff;
+	long		delay_ms;		/* what pipeline_backoff() says */
+	TimestampTz lookout_at;		/* when to ask the broker for ranges again */
+	int			suspicion;		/* looks in a row that found the log shorter than what was read */
+	bool		troubled;		/* pipeline.last_error is set though it runs */
+	TimestampTz committed_at;
+	double		rows_per_second;
+	int64		taken;			/* records committed since load */
+
+	Attempt		attempt;
+	Chunk		chunk;
+
+	MemoryContext context;
+	MemoryContext retry;
+	MemoryContext attempt_context;
+};
+
+/* The partition of that number, NULL when it is not (yet) one of the pipeline's. */
+static inline Partition *
+pipeline_partition(Pipeline *pipeline, int32 number)
+{
+	if (number < pipeline->npartitions && pipeline->partitions[number].committed.partition == number)
+		return &pipeline->partitions[number];
+	for (int i = 0; i < pipeline->npartitions; i++)
+		if (pipeline->partitions[i].committed.partition == number)
+			return &pipeline->partitions[i];
+	return NULL;
+}
+
+/* Whether views read the target's stored rows; else they read the topic itself. */
+static inline bool
+pipeline_stores(const Pipeline *pipeline)
+{
+	return OidIsValid(pipeline->row->target);
+}
+
+/* unit.c: one transaction, or one subtransaction of run_once */
+typedef void (*UnitOfWork) (Pipeline *pipeline, void *argument);
+
+/* Runs work and commits; or rolls back and returns the error, copied to context. */
+extern ErrorData *pipeline_unit(Pipeline *pipeline, UnitOfWork work, void *argument, MemoryContext context);
+extern void pipeline_pause(Pipeline *pipeline, RunState state, const char *error, const char *hint);
+extern void pipeline_trouble(Pipeline *pipeline, const char *error, const char *hint);
+
+/* load.c */
+extern Pipeline *pipeline_open(int64 id, bool nested);
+
+/* decode.c: records to rows */
+extern void decode_chunk(Pipeline *pipeline);
+extern void chunk_refuse(Pipeline *pipeline, const KafkaRecord *record, const Refusal *why, int attempts);
+
+/* progress.c: offsets, books, watermark */
+extern void progress_begin(Pipeline *pipeline);
+extern void progress_saw(Pipeline *pipeline, const KafkaRecord *record, TimestampTz event_time);
+extern void progress_stored(Pipeline *pipeline);	/* the chunk's rows count as applied */
+extern void progress_ends(Pipeline *pipeline);
+extern void progress_write(Pipeline *pipeline);
+extern void progress_committed(Pipeline *pipeline);
+
+/* views.c */
+extern void views_open(Pipeline *pipeline);
+extern void views_fill(Pipeline *pipeline);
+extern void views_begin(Pipeline *pipeline);
+extern void views_fold(Pipeline *pipeline);
+extern void views_write(Pipeline *pipeline);
+extern void views_discard(Pipeline *pipeline);
+extern Bitmapset *views_columns(const Pipeline *pipeline);
+
+extern void views_committed(Pipeline *pipeline);
+extern void pipeline_view_failed(Pipeline *pipeline, PipelineView *view, ErrorData *error);
+
+/* failure.c */
+extern bool failure_is_infrastructure(int sqlstate, Stage stage);
+extern EpochOutcome pipeline_failed(Pipeline *pipeline, ErrorData *error);
+
+/* lookout.c: what the broker says about ranges, and faults of the consumer */
+extern EpochOutcome lookout_look(Pipeline *pipeline, KafkaRange **ranges, int *nranges);
+extern EpochOutcome lookout_fault(Pipeline *pipeline, const KafkaFault *fault);
+
+#endif							/* DELTAFLOW_INGEST_PIPELINE_H */

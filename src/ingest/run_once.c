@@ -1,0 +1,142 @@
+/*
+ * run_once.c
+ *		What the topic holds now, in the caller's own transaction.
+ *
+ * The same epochs as a worker's, each in a subtransaction, so a bad record costs
+ * what it costs there and no more; infrastructure errors are the caller's.  The
+ * pipeline's row is locked first: a running worker waits, and then loads again.
+ * "Now" is the end of each partition when the call began.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "ingest/pipeline.h"
+#include "worker/wait.h"
+
+#define PATIENCE_MS		30000	/* without a record before the broker counts as silent */
+#define STEP_MS			500
+
+/* How far to read. */
+typedef struct Goal
+{
+	KafkaRange *ranges;			/* NULL: not asked yet */
+	int			n;
+} Goal;
+
+/* Whether everything below the goal is committed. */
+static bool
+is_reached(Pipeline *pipeline, const Goal *goal)
+{
+	for (int i = 0; i < goal->n; i++)
+	{
+		Partition  *partition = pipeline_partition(pipeline, goal->ranges[i].partition);
+
+		if (partition != NULL && partition->committed.next_offset < goal->ranges[i].high)
+			return false;
+	}
+	return true;
+}
+
+/* Waits for the broker; ERROR when it has been silent for too long. */
+static void
+wait_for_records(Pipeline *pipeline, TimestampTz since)
+{
+	(void) wait_for(pipeline_wakeup_fd(pipeline), STEP_MS, WAIT_FOR_BROKER);
+	CHECK_FOR_INTERRUPTS();
+	pipeline_drain_wakeup(pipeline);
+	if (TimestampDifferenceExceeds(since, GetCurrentTimestamp(), PATIENCE_MS))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("the broker sent nothing for %d seconds", PATIENCE_MS / 1000),
+				 errdetail("Topic \"%s\" holds records that were not received.", pipeline->topic->name),
+				 errhint("Check the broker; what was taken before is not lost.")));
+}
+
+/* Epochs until the goal is reached, the pipeline pauses, or must be loaded again. */
+static EpochOutcome
+run_to_goal(Pipeline *pipeline, const Goal *goal)
+{
+	TimestampTz heard = GetCurrentTimestamp();
+
+	for (;;)
+	{
+		EpochOutcome outcome = pipeline_epoch(pipeline);
+
+		CHECK_FOR_INTERRUPTS();
+		if (outcome == EPOCH_RELOAD || outcome == EPOCH_PAUSED)
+			return outcome;
+		if (outcome == EPOCH_IDLE)
+		{
+			if (is_reached(pipeline, goal))
+				return outcome;
+			wait_for_records(pipeline, heard);
+		}
+		else
+			heard = GetCurrentTimestamp();
+	}
+}
+
+/* Loads the pipeline and runs it; the goal is settled at the first time. */
+static EpochOutcome
+run_loaded(int64 id, Goal *goal, int64 *taken)
+{
+	Pipeline   *pipeline = pipeline_open(id, true);
+	EpochOutcome outcome = EPOCH_COMMITTED;
+
+	if (pipeline == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the ingest does not exist any more")));
+	if (pipeline->row->state != STATE_RUNNING)
+		outcome = EPOCH_PAUSED;
+	else
+	{
+		KafkaRange *ranges;
+		int			n;
+
+		outcome = lookout_look(pipeline, &ranges, &n);
+		if (goal->ranges == NULL)
+			*goal = (Goal) {ranges, n};
+	}
+	if (outcome == EPOCH_COMMITTED)
+		outcome = run_to_goal(pipeline, goal);
+	*taken += pipeline->taken;
+	pipeline_close(pipeline);
+	return outcome;
+}
+
+/* A paused pipeline says why, and what to do. */
+static void
+check_running(const PipelineRow *row)
+{
+	if (row->state == STATE_RUNNING)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("\"%s\" is paused", row->name),
+			 row->last_error != NULL ? errdetail_internal("%s", row->last_error) : 0,
+			 row->hint != NULL ? errhint("%s", row->hint) :
+			 errhint("SELECT deltaflow.resume(%s).", quote_literal_cstr(row->name))));
+}
+
+int64
+pipeline_run_once(int64 id)
+{
+	PipelineRow *row = pipeline_lock(id);
+	Goal		goal = {0};
+	int64		taken = 0;
+
+	if (row == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the ingest does not exist any more")));
+	check_running(row);
+	while (run_loaded(id, &goal, &taken) == EPOCH_RELOAD)
+		CHECK_FOR_INTERRUPTS();
+	return taken;
+}

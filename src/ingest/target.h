@@ -1,0 +1,42 @@
+/*
+ * target.h
+ *		Writing rows into the target as COPY would: constraints, defaults done
+ *		before, generated columns, partitions, indexes, triggers.
+ */
+#ifndef DELTAFLOW_INGEST_TARGET_H
+#define DELTAFLOW_INGEST_TARGET_H
+
+#include "format/format.h"
+#include "ingest/row_batch.h"
+
+typedef struct Target Target;
+
+/* What the store did with a row. */
+typedef enum RowFate
+{
+	ROW_STORED,
+	ROW_SKIPPED,				/* a BEFORE ROW trigger said no */
+	ROW_REFUSED					/* a constraint did; the refusal says which */
+} RowFate;
+
+/*
+ * Opens the table for one transaction, in a child of CurrentMemoryContext, and
+ * fires BEFORE STATEMENT triggers.  capacity: rows in a batch at most.
+ */
+extern Target *target_begin(Oid relid, int capacity, bool one_by_one);
+
+/* The table's columns as they are now. */
+extern TupleDesc target_columns(const Target *target);
+
+/*
+ * Stores the rows of the batch.  fates[] and, for refused rows, refusals[] get one
+ * entry per row.  Values in the batch become those stored (generated columns,
+ * BEFORE ROW triggers); they stay valid until the next call.  *current is the row
+ * being worked on, -1 when no particular one is, for whoever catches an error.
+ */
+extern void target_store(Target *target, RowBatch *rows, RowFate *fates, Refusal *refusals, int *current);
+
+/* Fires AFTER triggers and closes the table, keeping its lock. */
+extern void target_end(Target *target);
+
+#endif							/* DELTAFLOW_INGEST_TARGET_H */

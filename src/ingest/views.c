@@ -1,0 +1,417 @@
+/*
+ * views.c
+ *		The continuous views of a pipeline: opening, filling, folding, writing.
+ *
+ * A view is touched only as its owner, with its pinned settings.  What goes wrong
+ * in a view is the view's own business: attempt.view names it, the attempt is
+ * repeated without it, and it is marked failed in that same transaction, so the
+ * others go on and it stands exactly where the last good epoch left it.
+ *
+ * A view in state backfilling is filled from what its pipeline has consumed so far
+ * (the stored table, or the topic from the pipeline's first offsets up to its next
+ * ones) in one transaction under the pipeline's lock, and is then a running view:
+ * no gap, no double count.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "fdw/bounds.h"
+#include "ingest/pipeline.h"
+#include "ingest/relation.h"
+#include "ingest/stale.h"
+#include "view/load.h"
+#include "worker/settings.h"
+
+#define RESUME_HINT	"Correct the cause, then SELECT deltaflow.resume('%s'): the view is filled again."
+
+/* The view's qualified name, for messages and hints. */
+static char *
+view_name(const PipelineView *view)
+{
+	char	   *name = get_rel_name(view->row->live);
+
+	if (name == NULL)
+		return psprintf("%u", view->row->live);
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->row->live)), name);
+}
+
+/* Takes a view out, with the reason to be recorded by the next attempt. */
+static void
+view_fails(Pipeline *pipeline, PipelineView *view, const char *error, const char *hint)
+{
+	MemoryContext before = MemoryContextSwitchTo(pipeline->context);
+
+	view->error = pstrdup(error);
+	view->hint = pstrdup(hint);
+	MemoryContextSwitchTo(before);
+	if (view->live != NULL)
+		live_view_close(view->live);
+	view->live = NULL;
+}
+
+/* Makes the view's spec again from its stored definition, and prepares to fold. */
+static void
+view_open(Pipeline *pipeline, void *argument)
+{
+	PipelineView *view = argument;
+	ViewRefusal *refusal;
+	Identity	identity;
+	MemoryContext before;
+
+	stale_watch(view->row->live);
+	stale_watch(view->row->batch);
+	view->owner = relation_owner(view->row->live);
+	identity = identity_become(view->owner, view->row->pinned);
+	before = MemoryContextSwitchTo(pipeline->context);
+	refusal = view_load(view->row, &view->spec);
+	if (refusal != NULL)
+		view_refusal_raise(refusal);
+	view->live = live_view_open(view->spec, (size_t) setting_group_cache * 1024);
+	MemoryContextSwitchTo(before);
+	identity_restore(identity);
+}
+
+/* The view's books, one entry per partition of the pipeline. */
+static void
+load_books(Pipeline *pipeline, PipelineView *view)
+{
+	size_t		size = sizeof(PositionRow) * Max(pipeline->npartitions, 1);
+	ListCell   *lc;
+
+	view->committed = MemoryContextAllocZero(pipeline->context, size);
+	view->now = MemoryContextAllocZero(pipeline->context, size);
+	for (int i = 0; i < pipeline->npartitions; i++)
+		view->committed[i].partition = pipeline->partitions[i].committed.partition;
+	foreach(lc, view_position_list(view->row->id))
+	{
+		PositionRow *row = lfirst(lc);
+
+		for (int i = 0; i < pipeline->npartitions; i++)
+			if (view->committed[i].partition == row->partition)
+				view->committed[i] = *row;
+	}
+}
+
+/* Reads the catalog's list of views. */
+static void
+views_list(Pipeline *pipeline, void *argument)
+{
+	MemoryContext before = MemoryContextSwitchTo(pipeline->context);
+	List	   *rows = view_list(pipeline->row->id);
+	ListCell   *lc;
+
+	pipeline->nviews = 0;
+	pipeline->views = palloc0(sizeof(PipelineView) * Max(list_length(rows), 1));
+	foreach(lc, rows)
+	{
+		PipelineView *view = &pipeline->views[pipeline->nviews++];
+
+		view->row = lfirst(lc);
+		if (!pipeline_stores(pipeline))
+			load_books(pipeline, view);
+	}
+	MemoryContextSwitchTo(before);
+}
+
+/* Opens every view that runs or waits to be filled; one that cannot be opened fails alone. */
+void
+views_open(Pipeline *pipeline)
+{
+	ErrorData  *error = pipeline_unit(pipeline, views_list, NULL, pipeline->retry);
+
+	if (error != NULL)
+		ReThrowError(error);
+	for (int i = 0; i < pipeline->nviews; i++)
+	{
+		PipelineView *view = &pipeline->views[i];
+
+		if (view->row->state != STATE_RUNNING && view->row->state != STATE_BACKFILLING)
+			continue;
+		error = pipeline_unit(pipeline, view_open, view, pipeline->retry);
+		if (error != NULL && failure_is_infrastructure(error->sqlerrcode, STAGE_FOLD))
+			ReThrowError(error);
+		if (error != NULL)
+			pipeline_view_failed(pipeline, view, error);
+	}
+}
+
+/* Notes that a view failed with an error; its name may need the catalog, so in a unit. */
+typedef struct Failing
+{
+	PipelineView *view;
+	ErrorData  *error;
+} Failing;
+
+static void
+record_failure(Pipeline *pipeline, void *argument)
+{
+	Failing    *failing = argument;
+	char	   *name = view_name(failing->view);
+	char	   *message = failing->error->detail == NULL ? failing->error->message :
+		psprintf("%s: %s", failing->error->message, failing->error->detail);
+
+	view_fails(pipeline, failing->view, message,
+			   failing->error->hint != NULL ? failing->error->hint : psprintf(RESUME_HINT, name));
+	ereport(pipeline->nested ? WARNING : LOG,
+			(errmsg("view %s has failed: %s", name, message)));
+}
+
+/* The view takes no part any more; the next attempt records why. */
+void
+pipeline_view_failed(Pipeline *pipeline, PipelineView *view, ErrorData *error)
+{
+	Failing		failing = {view, error};
+
+	error = pipeline_unit(pipeline, record_failure, &failing, pipeline->retry);
+	if (error != NULL)
+		view_fails(pipeline, view, failing.error->message, "See deltaflow.status.");
+}
+
+/* Columns that the views read. */
+Bitmapset *
+views_columns(const Pipeline *pipeline)
+{
+	Bitmapset  *columns = NULL;
+
+	for (int i = 0; i < pipeline->nviews; i++)
+		if (pipeline->views[i].live != NULL)
+			columns = bms_add_members(columns, pipeline->views[i].spec->source_columns);
+	return columns;
+}
+
+/* Records views that failed in an earlier attempt, and starts the others from what is committed. */
+void
+views_begin(Pipeline *pipeline)
+{
+	for (int i = 0; i < pipeline->nviews; i++)
+	{
+		PipelineView *view = &pipeline->views[i];
+
+		view->late = 0;
+		if (view->error != NULL)
+			view_set_state(view->row->id, STATE_FAILED, view->error, view->hint);
+		if (view->now != NULL)
+			memcpy(view->now, view->committed, sizeof(PositionRow) * pipeline->npartitions);
+	}
+}
+
+/* A row of the chunk as JSON text, by the types' own output functions. */
+static char *
+row_as_json(const RowBatch *rows, int row)
+{
+	HeapTuple	tuple = heap_form_tuple(rows->desc, row_values(rows, row), row_isnull(rows, row));
+	Datum		composite = heap_copy_tuple_as_datum(tuple, rows->desc);
+
+	return TextDatumGetCString(DirectFunctionCall1(row_to_json, composite));
+}
+
+/* Keeps the late rows of one view.  Rows become text as the view's owner, table rows as the extension's. */
+static void
+keep_late_rows(Pipeline *pipeline, PipelineView *view, const FoldResult *result)
+{
+	const RowBatch *rows = pipeline->chunk.rows;
+
+	view->late += result->nlate;
+	for (int i = 0; i < result->nlate; i++)
+	{
+		const LateRow *late = &result->late[i];
+
+		late_row_insert(view->row->id, pipeline->row->epoch + 1, pipeline->topic->name,
+						rows->records[late->row], DatumGetTimestampTz(late->event_time),
+						late->window_start, late->window_end, row_as_json(rows, late->row));
+	}
+}
+
+/* Enters what the view did with each row into its books. */
+static void
+enter_fates(Pipeline *pipeline, PipelineView *view, const FoldResult *result)
+{
+	const RowBatch *rows = pipeline->chunk.rows;
+
+	for (int i = 0; i < rows->nrows; i++)
+	{
+		Partition  *partition = pipeline_partition(pipeline, rows->records[i]->partition);
+		PositionRow *books = &view->now[partition - pipeline->partitions];
+
+		switch (result->fate[i])
+		{
+			case 'a':
+				books->applied++;
+				break;
+			case 'l':
+				books->late++;
+				break;
+			default:
+				books->filtered++;
+		}
+	}
+}
+
+/* Folds the chunk's rows into every view. */
+void
+views_fold(Pipeline *pipeline)
+{
+	RowBatch   *rows = pipeline->chunk.rows;
+
+	if (rows->nrows == 0)
+		return;
+	pipeline->attempt.stage = STAGE_FOLD;
+	for (int i = 0; i < pipeline->nviews; i++)
+	{
+		PipelineView *view = &pipeline->views[i];
+		FoldResult	result;
+		Identity	before;
+
+		if (view->live == NULL)
+			continue;
+		pipeline->attempt.view = view;
+		before = identity_become(view->owner, view->row->pinned);
+		live_view_fold(view->live, rows, pipeline->row->watermark, view->row->lateness, &result);
+		keep_late_rows(pipeline, view, &result);
+		identity_restore(before);
+		if (view->now != NULL)
+			enter_fates(pipeline, view, &result);
+	}
+	pipeline->attempt.view = NULL;
+	pipeline->attempt.stage = STAGE_NONE;
+}
+
+/* Writes what was folded, and how many rows were late. */
+void
+views_write(Pipeline *pipeline)
+{
+	pipeline->attempt.stage = STAGE_FOLD;
+	for (int i = 0; i < pipeline->nviews; i++)
+	{
+		PipelineView *view = &pipeline->views[i];
+		Identity	before;
+
+		if (view->live == NULL)
+			continue;
+		pipeline->attempt.view = view;
+		before = identity_become(view->owner, view->row->pinned);
+		live_view_write(view->live);
+		identity_restore(before);
+		if (view->late > 0)
+			view_add_late(view->row->id, view->late);
+	}
+	pipeline->attempt.view = NULL;
+	pipeline->attempt.stage = STAGE_NONE;
+}
+
+/* The transaction has committed: failures it recorded are in the catalog. */
+void
+views_committed(Pipeline *pipeline)
+{
+	for (int i = 0; i < pipeline->nviews; i++)
+		pipeline->views[i].error = NULL;
+}
+
+/* After a roll-back: nothing that views hold in memory is true any more. */
+void
+views_discard(Pipeline *pipeline)
+{
+	for (int i = 0; i < pipeline->nviews; i++)
+		if (pipeline->views[i].live != NULL)
+			live_view_discard(pipeline->views[i].live);
+}
+
+/* Removes the groups that an earlier life of the view left. */
+static void
+empty_state(const PipelineView *view)
+{
+	char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->row->state_table)),
+												   get_rel_name(view->row->state_table));
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (SPI_execute(psprintf("DELETE FROM %s", table), false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not empty %s", table);
+	SPI_finish();
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+}
+
+/* Scans of the topic read what this pipeline has consumed, from its first offsets on. */
+static void
+bound_topic(const Pipeline *pipeline)
+{
+	int			n = pipeline->npartitions;
+	KafkaPosition *from = palloc(sizeof(KafkaPosition) * Max(n, 1));
+	KafkaPosition *upto = palloc(sizeof(KafkaPosition) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		const PositionRow *position = &pipeline->partitions[i].committed;
+
+		from[i] = (KafkaPosition) {position->partition, position->first_offset};
+		upto[i] = (KafkaPosition) {position->partition, position->next_offset};
+	}
+	scan_bounds_set(pipeline->topic->relid, from, n, upto, n);
+}
+
+/* Whether the pipeline has consumed anything yet. */
+static bool
+has_consumed(const Pipeline *pipeline)
+{
+	for (int i = 0; i < pipeline->npartitions; i++)
+		if (pipeline->partitions[i].committed.next_offset > pipeline->partitions[i].committed.first_offset)
+			return true;
+	return false;
+}
+
+/* Fills one view from what its pipeline has consumed, and lets it run. */
+static void
+view_fill(Pipeline *pipeline, void *argument)
+{
+	PipelineView *view = argument;
+	Identity	before;
+
+	if (!pipeline_begin_epoch(pipeline->row->id, pipeline->row->epoch, pipeline->row->generation))
+	{
+		pipeline->attempt.reload = true;
+		return;
+	}
+	before = identity_become(view->owner, view->row->pinned);
+	empty_state(view);
+	if (!pipeline_stores(pipeline))
+		bound_topic(pipeline);
+	if (pipeline_stores(pipeline) || has_consumed(pipeline))
+		live_view_fill(view->live, view->spec->source_relid, NULL);
+	if (!pipeline_stores(pipeline))
+		scan_bounds_clear();
+	identity_restore(before);
+	view_set_state(view->row->id, STATE_RUNNING, NULL, NULL);
+}
+
+/* Fills the views that wait for it. */
+void
+views_fill(Pipeline *pipeline)
+{
+	for (int i = 0; i < pipeline->nviews && !pipeline->attempt.reload; i++)
+	{
+		PipelineView *view = &pipeline->views[i];
+		ErrorData  *error;
+
+		if (view->live == NULL || view->row->state != STATE_BACKFILLING)
+			continue;
+		error = pipeline_unit(pipeline, view_fill, view, pipeline->retry);
+		live_view_discard(view->live);
+		if (error == NULL)
+			view->row->state = STATE_RUNNING;
+		else if (failure_is_infrastructure(error->sqlerrcode, STAGE_FOLD))
+			ReThrowError(error);
+		else
+			pipeline_view_failed(pipeline, view, error);
+	}
+}
