@@ -35,6 +35,29 @@ typedef struct DateTimeErrorExtra
 /* 16: name lists are parsed with soft errors */
 #if PG_VERSION_NUM < 160000
 #define stringToQualifiedNameList(string, escontext) stringToQualifiedNameList(string)
+/*
+ * 16: the privileges a query needs of a relation left the range table entry.
+ * Asks for the current user's SELECT on the columns (offset by
+ * FirstLowInvalidHeapAttributeNumber); drops whatever was asked for before, so it
+ * is for queries with one relation.
+ */
+#if PG_VERSION_NUM >= 160000
+#define compat_require_select(query, rte, columns) \
+	do { \
+		RTEPermissionInfo *info_; \
+		(query)->rteperminfos = NIL; \
+		(rte)->perminfoindex = 0; \
+		info_ = addRTEPermissionInfo(&(query)->rteperminfos, (rte)); \
+		info_->requiredPerms = ACL_SELECT; \
+		info_->selectedCols = (columns); \
+	} while (0)
+#else
+#define compat_require_select(query, rte, columns) \
+	do { \
+		(rte)->requiredPerms = ACL_SELECT; \
+		(rte)->checkAsUser = InvalidOid; \
+		(rte)->selectedCols = (columns); \
+	} while (0)
 #endif
 
 /* 16: one ownership check for all kinds of objects (commit afbfc02983) */

@@ -1,1 +1,51 @@
--- batch.sql
+/*
+ * batch.sql
+ *		The same definitions over stored rows: run, recompute, reconcile.
+ */
+
+CREATE FUNCTION deltaflow.run(view text, target text, since timestamptz, until timestamptz,
+                              sources jsonb DEFAULT NULL, params jsonb DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'run_view';
+COMMENT ON FUNCTION deltaflow.run(text, text, timestamptz, timestamptz, jsonb, jsonb) IS
+'runs a view''s definition over a range of event time and replaces that range in a table';
+
+CREATE FUNCTION deltaflow.recompute(view text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'recompute_view';
+COMMENT ON FUNCTION deltaflow.recompute(text, timestamptz, timestamptz) IS
+'corrects a live view in place from the stored rows; returns how many of its rows changed';
+
+CREATE FUNCTION deltaflow.reconcile(view text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
+                                    OUT side text, OUT reason text, OUT row_data jsonb)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'reconcile_view';
+COMMENT ON FUNCTION deltaflow.reconcile(text, timestamptz, timestamptz) IS
+'the rows in which a live view and its batch view differ, and why; normally none';
+
+-- A condition that batch queries carry to count the rows they read.
+CREATE FUNCTION deltaflow.scan_tick() RETURNS boolean
+LANGUAGE C VOLATILE PARALLEL SAFE COST 0.01
+AS 'MODULE_PATHNAME', 'scan_tick';
+
+-- Equal up to the rounding that the order of a float sum may bring.
+CREATE FUNCTION deltaflow.float_close(a double precision, b double precision) RETURNS boolean
+LANGUAGE SQL IMMUTABLE PARALLEL SAFE
+RETURN a IS NOT DISTINCT FROM b
+       OR abs(a - b) <= 1e-9 * greatest(abs(a), abs(b))
+       OR greatest(abs(a), abs(b)) < 1e-300;
+
+CREATE FUNCTION deltaflow.progress_slots(OUT pid int, OUT command text, OUT view oid, OUT phase text,
+                                         OUT rows_read bigint, OUT rows_total bigint, OUT started_at timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'progress_slots';
+
+CREATE VIEW deltaflow.progress AS
+    SELECT p.pid, p.command, p.view::regclass::text AS view, p.phase, p.rows_read, p.rows_total, p.started_at
+    FROM deltaflow.progress_slots() p;
+COMMENT ON VIEW deltaflow.progress IS 'batch work that is running now';
+GRANT SELECT ON deltaflow.progress TO PUBLIC;

@@ -1,0 +1,205 @@
+/*
+ * range.c
+ *		A range of event time, as a condition over the source and over a view's rows.
+ *
+ * What comes in: since and until as instants, and a view's spec.  What goes out:
+ * `time >= since AND time < until` over the source's columns, for the definition
+ * to be run over just that range, and `start >= since AND start < until` over the
+ * rows it makes, for just those to be replaced.
+ *
+ * The invariant: both conditions cut at the same windows.  So the bounds must lie
+ * on window borders; range_check() evaluates the definition's own window
+ * expression at the bound and demands to get the bound back.
+ *
+ *		   since                              until
+ *			 |--window--|--window--|--window--|
+ *
+ * Views over timestamp (without time zone) compare in local time: bounds are
+ * converted under the view's pinned TimeZone, which the caller has set.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "batch/range.h"
+#include "compat.h"
+
+typedef struct ReplaceContext
+{
+	Expr	   *what;
+	Expr	   *with;
+} ReplaceContext;
+
+/* The bound as a value of the view's time type. */
+static Const *
+bound_const(const ViewSpec *spec, TimestampTz bound)
+{
+	Datum		value = TimestampTzGetDatum(bound);
+
+	if (spec->window.time_type == TIMESTAMPOID)
+		value = DirectFunctionCall1(timestamptz_timestamp, value);
+	return makeConst(spec->window.time_type, -1, InvalidOid, sizeof(TimestampTz),
+					 value, false, true);
+}
+
+/* Replaces every subexpression equal to context->what. */
+static Node *
+replace_mutator(Node *node, void *arg)
+{
+	ReplaceContext *context = arg;
+
+	if (node == NULL)
+		return NULL;
+	if (equal(node, context->what))
+		return copyObject((Node *) context->with);
+	return expression_tree_mutator(node, replace_mutator, arg);
+}
+
+/* The start of the window that holds the bound, by the definition's own expression. */
+static TimestampTz
+window_start_of(const ViewSpec *spec, TimestampTz bound)
+{
+	TargetEntry *key = list_nth_node(TargetEntry, spec->input_tlist,
+									 spec->keys[spec->window.key].input);
+	ReplaceContext context = {spec->window.time, (Expr *) bound_const(spec, bound)};
+	Expr	   *expression = (Expr *) replace_mutator((Node *) key->expr, &context);
+	EState	   *estate = CreateExecutorState();
+	ExprState  *state = ExecPrepareExpr(expression, estate);
+	bool		isnull;
+	Datum		start = ExecEvalExprSwitchContext(state, GetPerTupleExprContext(estate), &isnull);
+
+	if (exprType((Node *) expression) == TIMESTAMPOID)
+		start = DirectFunctionCall1(timestamp_timestamptz, start);
+	FreeExecutorState(estate);
+	return DatumGetTimestampTz(start);
+}
+
+/* ERROR unless the bound is a window's border. */
+static void
+check_border(const ViewSpec *spec, TimestampTz bound, const char *which)
+{
+	TimestampTz start = window_start_of(spec, bound);
+
+	if (start == bound)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("\"%s\" is not the border of a window", which),
+			errdetail("%s lies in the window that begins at %s, and a window is replaced as a whole.",
+					  pstrdup(timestamptz_to_str(bound)), pstrdup(timestamptz_to_str(start))),
+			errhint("Give \"%s\" as the start of a window.", which));
+}
+
+void
+range_check(const ViewSpec *spec, const TimeRange *range)
+{
+	if (!range->has_since && !range->has_until)
+		return;
+	if (range->has_since && range->has_until && range->since > range->until)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("\"since\" must not be after \"until\""));
+	if ((range->has_since && TIMESTAMP_NOT_FINITE(range->since)) ||
+		(range->has_until && TIMESTAMP_NOT_FINITE(range->until)))
+		ereport(ERROR,
+				errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				errmsg("bounds of a range must be finite"),
+				errhint("Give null for a bound that is open."));
+	if (spec->window.kind == WINDOW_NONE)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("a range of event time needs a view with windows"),
+				errdetail("The definition does not group by date_bin or date_trunc, so no part of its rows belongs to a range."),
+				errhint("Give null for since and until to take everything."));
+	if (range->has_since)
+		check_border(spec, range->since, "since");
+	if (range->has_until)
+		check_border(spec, range->until, "until");
+}
+
+/* time <operator of the strategy> bound */
+static Expr *
+comparison(const ViewSpec *spec, int strategy, TimestampTz bound)
+{
+	Oid			type = spec->window.time_type;
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+	Oid			operator = get_opfamily_member(entry->btree_opf, type, type, strategy);
+	Expr	   *clause = make_opclause(operator, BOOLOID, false,
+									   copyObject(spec->window.time),
+									   (Expr *) bound_const(spec, bound),
+									   InvalidOid, InvalidOid);
+
+	set_opfuncid((OpExpr *) clause);
+	return clause;
+}
+
+Expr *
+range_over_source(const ViewSpec *spec, const TimeRange *range)
+{
+	List	   *clauses = NIL;
+
+	if (range->has_since)
+		clauses = lappend(clauses, comparison(spec, BTGreaterEqualStrategyNumber, range->since));
+	if (range->has_until)
+		clauses = lappend(clauses, comparison(spec, BTLessStrategyNumber, range->until));
+	return clauses == NIL ? NULL : (Expr *) make_ands_explicit(clauses);
+}
+
+/* The bound as a quoted SQL literal of the view's time type. */
+static char *
+bound_literal(const ViewSpec *spec, TimestampTz bound)
+{
+	Const	   *value = bound_const(spec, bound);
+	Oid			output;
+	bool		varlena;
+
+	getTypeOutputInfo(value->consttype, &output, &varlena);
+	return psprintf("%s::%s",
+					quote_literal_cstr(OidOutputFunctionCall(output, value->constvalue)),
+					format_type_be_qualified(value->consttype));
+}
+
+char *
+range_over_column(const ViewSpec *spec, const TimeRange *range, const char *column)
+{
+	StringInfoData text;
+	const char *joint = "WHERE";
+
+	initStringInfo(&text);
+	if (range->has_since)
+	{
+		appendStringInfo(&text, " %s %s OPERATOR(pg_catalog.>=) %s", joint, quote_identifier(column),
+						 bound_literal(spec, range->since));
+		joint = "AND";
+	}
+	if (range->has_until)
+		appendStringInfo(&text, " %s %s OPERATOR(pg_catalog.<) %s", joint, quote_identifier(column),
+						 bound_literal(spec, range->until));
+	return text.data;
+}
+
+char *
+window_output_column(const ViewSpec *spec)
+{
+	ListCell   *cell;
+
+	if (spec->window.kind == WINDOW_NONE)
+		return NULL;
+	foreach(cell, spec->output_tlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk && IsA(entry->expr, Var) &&
+			((Var *) entry->expr)->varattno == spec->keys[spec->window.key].column.attnum)
+			return entry->resname;
+	}
+	return NULL;
+}

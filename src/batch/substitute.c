@@ -1,0 +1,318 @@
+/*
+ * substitute.c
+ *		The same definition over another relation, with other parameter values.
+ *
+ * What comes in: the analysed query of a definition.  What goes out: the same tree
+ * with its parameters and its one relation exchanged.  Everything else, types,
+ * casts, functions and collations, stays as analysed, so that the answer over a
+ * history table means exactly what the live view means.
+ *
+ * Columns are matched by name, since a history table rarely has the same column
+ * numbers.  Privileges are the current user's, not the view owner's: run() is an
+ * ordinary query of its caller.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
+#include "parser/parse_relation.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/varlena.h"
+
+#include "batch/substitute.h"
+#include "compat.h"
+
+typedef struct ParamContext
+{
+	Oid			function;		/* deltaflow.param */
+	Jsonb	   *params;
+	List	   *seen;			/* names met in the definition */
+} ParamContext;
+
+typedef struct SourceContext
+{
+	Relation	old_source;
+	Relation	new_source;
+} SourceContext;
+
+/* The text of a scalar member of an object; NULL when it has no such member or a null one. */
+static char *
+object_member(Jsonb *object, const char *name)
+{
+	JsonbValue	value;
+
+	if (object == NULL ||
+		getKeyJsonValueFromContainer(&object->root, name, strlen(name), &value) == NULL)
+		return NULL;
+	switch (value.type)
+	{
+		case jbvString:
+			return pnstrdup(value.val.string.val, value.val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric)));
+		case jbvBool:
+			return pstrdup(value.val.boolean ? "true" : "false");
+		case jbvNull:
+			return NULL;
+		default:
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("value of \"%s\" must be a scalar", name));
+	}
+	return NULL;
+}
+
+/* The names of an object's members; ERROR when it is not an object. */
+static List *
+object_names(Jsonb *object, const char *argument)
+{
+	List	   *names = NIL;
+	JsonbIterator *iterator;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	if (object == NULL)
+		return NIL;
+	if (!JB_ROOT_IS_OBJECT(object))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("argument \"%s\" must be a JSON object", argument));
+	iterator = JsonbIteratorInit(&object->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+		if (token == WJB_KEY)
+			names = lappend(names, pnstrdup(value.val.string.val, value.val.string.len));
+	return names;
+}
+
+static bool
+names_contain(List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	return false;
+}
+
+/* "a", "b" for a hint. */
+static char *
+names_quoted(List *names)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, names)
+		appendStringInfo(&text, "%s\"%s\"", text.len > 0 ? ", " : "", (char *) lfirst(cell));
+	return text.data;
+}
+
+/* The value given for a parameter as a constant of the default's type, or the default. */
+static Node *
+param_value(FuncExpr *call, ParamContext *context)
+{
+	Const	   *name = linitial(call->args);
+	Node	   *fallback = lsecond(call->args);
+	Oid			type = exprType(fallback);
+	int32		typmod = exprTypmod(fallback);
+	char	   *given;
+	Oid			input;
+	Oid			ioparam;
+	int16		length;
+	bool		by_value;
+
+	if (!IsA(name, Const) || name->constisnull)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("name of a parameter must be a constant"));
+	context->seen = lappend(context->seen, TextDatumGetCString(name->constvalue));
+	given = object_member(context->params, llast(context->seen));
+	if (given == NULL)
+		return fallback;
+	getTypeInputInfo(type, &input, &ioparam);
+	get_typlenbyval(type, &length, &by_value);
+	return (Node *) makeConst(type, typmod, exprCollation(fallback), length,
+							  OidInputFunctionCall(input, given, ioparam, typmod),
+							  false, by_value);
+}
+
+/* Replaces calls of deltaflow.param in queries and expressions. */
+static Node *
+param_mutator(Node *node, void *arg)
+{
+	ParamContext *context = arg;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcid == context->function)
+		return param_value((FuncExpr *) node, context);
+	if (IsA(node, Query))
+		return (Node *) query_tree_mutator((Query *) node, param_mutator, arg, 0);
+	return expression_tree_mutator(node, param_mutator, arg);
+}
+
+Query *
+substitute_params(Query *definition, Jsonb *params)
+{
+	Oid			types[] = {TEXTOID, ANYELEMENTOID};
+	ParamContext context = {0};
+	Query	   *result;
+	ListCell   *cell;
+
+	context.function = LookupFuncName(list_make2(makeString("deltaflow"), makeString("param")),
+									  2, types, false);
+	context.params = params;
+	result = query_tree_mutator(definition, param_mutator, &context, 0);
+	foreach(cell, object_names(params, "params"))
+	{
+		char	   *name = lfirst(cell);
+
+		if (!names_contain(context.seen, name))
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("definition has no parameter \"%s\"", name),
+					context.seen == NIL ?
+					errhint("Write deltaflow.param('%s', default) in the definition where the value is to stand.", name) :
+					errhint("Its parameters are %s.", names_quoted(context.seen)));
+	}
+	return result;
+}
+
+/* The column of the other relation that has the name and type of this one. */
+static AttrNumber
+matching_column(const SourceContext *context, AttrNumber number)
+{
+	Form_pg_attribute wanted = TupleDescAttr(RelationGetDescr(context->old_source), number - 1);
+	TupleDesc	desc = RelationGetDescr(context->new_source);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute found = TupleDescAttr(desc, i);
+
+		if (found->attisdropped || strcmp(NameStr(found->attname), NameStr(wanted->attname)) != 0)
+			continue;
+		if (found->atttypid == wanted->atttypid && found->attcollation == wanted->attcollation)
+			return found->attnum;
+		ereport(ERROR,
+				errcode(ERRCODE_DATATYPE_MISMATCH),
+				errmsg("column \"%s\" of relation \"%s\" has type %s, not %s",
+					   NameStr(wanted->attname), RelationGetRelationName(context->new_source),
+					   format_type_be(found->atttypid), format_type_be(wanted->atttypid)),
+				errhint("Give a relation of the same shape as \"%s\", for example a view that casts the column.",
+						RelationGetRelationName(context->old_source)));
+	}
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_COLUMN),
+			errmsg("relation \"%s\" has no column \"%s\"",
+				   RelationGetRelationName(context->new_source), NameStr(wanted->attname)),
+			errhint("Give a relation of the same shape as \"%s\".",
+					RelationGetRelationName(context->old_source)));
+	return InvalidAttrNumber;
+}
+
+/* Renumbers the columns of varno 1, in place. */
+static bool
+source_walker(Node *node, void *arg)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		if (var->varno == 1 && var->varlevelsup == 0 && var->varattno > 0)
+		{
+			var->varattno = matching_column(arg, var->varattno);
+			var->varattnosyn = var->varattno;
+		}
+		return false;
+	}
+	return expression_tree_walker(node, source_walker, arg);
+}
+
+/* The names of all columns, dropped ones empty, as an RTE's eref wants them. */
+static List *
+column_names(Relation relation)
+{
+	TupleDesc	desc = RelationGetDescr(relation);
+	List	   *names = NIL;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
+
+		names = lappend(names, makeString(pstrdup(column->attisdropped ? "" : NameStr(column->attname))));
+	}
+	return names;
+}
+
+void
+substitute_source(Query *definition, Oid relid)
+{
+	RangeTblEntry *rte = linitial_node(RangeTblEntry, definition->rtable);
+	SourceContext context;
+	Bitmapset  *columns = NULL;
+
+	context.old_source = table_open(rte->relid, AccessShareLock);
+	context.new_source = table_open(relid, AccessShareLock);
+	if (relid != rte->relid)
+	{
+		source_walker((Node *) definition->targetList, &context);
+		source_walker((Node *) definition->jointree, &context);
+		source_walker(definition->havingQual, &context);
+	}
+	rte->relid = relid;
+	rte->relkind = context.new_source->rd_rel->relkind;
+	rte->rellockmode = AccessShareLock;
+	rte->inh = true;
+	rte->alias = NULL;
+	rte->eref = makeAlias(RelationGetRelationName(context.new_source), column_names(context.new_source));
+	pull_varattnos((Node *) definition->targetList, 1, &columns);
+	pull_varattnos((Node *) definition->jointree->quals, 1, &columns);
+	pull_varattnos(definition->havingQual, 1, &columns);
+	compat_require_select(definition, rte, columns);
+	table_close(context.old_source, NoLock);
+	table_close(context.new_source, NoLock);
+}
+
+/* The relation a JSON string names. */
+static Oid
+relation_by_text(const char *name, LOCKMODE lock, bool missing_ok)
+{
+	return RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name))),
+							lock, missing_ok);
+}
+
+Oid
+source_replacement(Jsonb *sources, Oid source_relid)
+{
+	Oid			replacement = source_relid;
+	ListCell   *cell;
+
+	foreach(cell, object_names(sources, "sources"))
+	{
+		char	   *name = lfirst(cell);
+		char	   *other = object_member(sources, name);
+
+		if (relation_by_text(name, NoLock, true) != source_relid)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("definition does not read relation \"%s\"", name),
+					errhint("Its source is \"%s\".", get_rel_name(source_relid)));
+		if (other == NULL)
+			ereport(ERROR,
+					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					errmsg("no relation is given in the place of \"%s\"", name));
+		replacement = relation_by_text(other, AccessShareLock, false);
+	}
+	return replacement;
+}
