@@ -35,6 +35,8 @@ typedef struct DateTimeErrorExtra
 /* 16: name lists are parsed with soft errors */
 #if PG_VERSION_NUM < 160000
 #define stringToQualifiedNameList(string, escontext) stringToQualifiedNameList(string)
+#endif
+
 /*
  * 16: the privileges a query needs of a relation left the range table entry.
  * Asks for the current user's SELECT on the columns (offset by

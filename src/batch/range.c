@@ -22,9 +22,11 @@
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -153,18 +155,25 @@ range_over_source(const ViewSpec *spec, const TimeRange *range)
 	return clauses == NIL ? NULL : (Expr *) make_ands_explicit(clauses);
 }
 
-/* The bound as a quoted SQL literal of the view's time type. */
+/*
+ * The bound as a quoted SQL literal of the view's time type, in ISO format and UTC:
+ * it means the same under any DateStyle and TimeZone.
+ */
 static char *
 bound_literal(const ViewSpec *spec, TimestampTz bound)
 {
+	bool		zoned = spec->window.time_type != TIMESTAMPOID;
 	Const	   *value = bound_const(spec, bound);
-	Oid			output;
-	bool		varlena;
+	struct pg_tm tm;
+	fsec_t		fsec;
+	char		iso[MAXDATELEN + 1];
 
-	getTypeOutputInfo(value->consttype, &output, &varlena);
-	return psprintf("%s::%s",
-					quote_literal_cstr(OidOutputFunctionCall(output, value->constvalue)),
-					format_type_be_qualified(value->consttype));
+	if (timestamp2tm(DatumGetTimestamp(value->constvalue), NULL, &tm, &fsec, NULL, NULL) != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				errmsg("timestamp out of range"));
+	EncodeDateTime(&tm, fsec, zoned, 0, NULL, USE_ISO_DATES, iso);
+	return psprintf("'%s'::pg_catalog.%s", iso, zoned ? "timestamptz" : "timestamp");
 }
 
 char *

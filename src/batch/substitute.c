@@ -22,6 +22,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
 #include "parser/parse_relation.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -255,64 +256,109 @@ column_names(Relation relation)
 	return names;
 }
 
-void
-substitute_source(Query *definition, Oid relid)
+/* The range table entry of the relation that the query reads. */
+static RangeTblEntry *
+source_entry(Relation relation)
 {
-	RangeTblEntry *rte = linitial_node(RangeTblEntry, definition->rtable);
-	SourceContext context;
-	Bitmapset  *columns = NULL;
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
 
-	context.old_source = table_open(rte->relid, AccessShareLock);
-	context.new_source = table_open(relid, AccessShareLock);
-	if (relid != rte->relid)
-	{
-		source_walker((Node *) definition->targetList, &context);
-		source_walker((Node *) definition->jointree, &context);
-		source_walker(definition->havingQual, &context);
-	}
-	rte->relid = relid;
-	rte->relkind = context.new_source->rd_rel->relkind;
+	rte->rtekind = RTE_RELATION;
+	rte->relid = RelationGetRelid(relation);
+	rte->relkind = relation->rd_rel->relkind;
 	rte->rellockmode = AccessShareLock;
 	rte->inh = true;
-	rte->alias = NULL;
-	rte->eref = makeAlias(RelationGetRelationName(context.new_source), column_names(context.new_source));
-	pull_varattnos((Node *) definition->targetList, 1, &columns);
-	pull_varattnos((Node *) definition->jointree->quals, 1, &columns);
-	pull_varattnos(definition->havingQual, 1, &columns);
-	compat_require_select(definition, rte, columns);
+	rte->inFromCl = true;
+	rte->eref = makeAlias(RelationGetRelationName(relation), column_names(relation));
+	return rte;
+}
+
+/* SELECT .. FROM rte WHERE .. GROUP BY .. HAVING .. */
+static Query *
+flat_query(const Definition *definition, List *conditions, RangeTblEntry *rte)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblRef *reference = makeNode(RangeTblRef);
+	List	   *quals = list_concat(copyObject(conditions), copyObject(definition->quals));
+
+	reference->rtindex = 1;
+	query->commandType = CMD_SELECT;
+	query->querySource = QSRC_ORIGINAL;
+	query->canSetTag = true;
+	query->rtable = list_make1(rte);
+	query->jointree = makeFromExpr(list_make1(reference),
+								   quals == NIL ? NULL : (Node *) make_ands_explicit(quals));
+	query->targetList = copyObject(definition->tlist);
+	query->groupClause = copyObject(definition->group_clause);
+	query->havingQual = copyObject(definition->having);
+	query->hasAggs = contain_aggs_of_level((Node *) query->targetList, 0) ||
+		contain_aggs_of_level(query->havingQual, 0);
+	return query;
+}
+
+Query *
+substitute_source(const Definition *definition, List *conditions, Oid relid)
+{
+	SourceContext context;
+	RangeTblEntry *rte;
+	Query	   *query;
+	Bitmapset  *columns = NULL;
+
+	context.old_source = table_open(definition->source_relid, AccessShareLock);
+	context.new_source = table_open(relid, AccessShareLock);
+	rte = source_entry(context.new_source);
+	query = flat_query(definition, conditions, rte);
+	if (relid != definition->source_relid)
+		query_tree_walker(query, source_walker, &context, QTW_IGNORE_RT_SUBQUERIES);
+	pull_varattnos((Node *) query->targetList, 1, &columns);
+	pull_varattnos(query->jointree->quals, 1, &columns);
+	pull_varattnos(query->havingQual, 1, &columns);
+	compat_require_select(query, rte, columns);
 	table_close(context.old_source, NoLock);
 	table_close(context.new_source, NoLock);
+	return query;
 }
 
 /* The relation a JSON string names. */
 static Oid
-relation_by_text(const char *name, LOCKMODE lock, bool missing_ok)
+relation_by_text(const char *name)
 {
 	return RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name))),
-							lock, missing_ok);
+							AccessShareLock, false);
+}
+
+SourceChange
+source_change(Jsonb *sources)
+{
+	SourceChange change = {InvalidOid, InvalidOid};
+	List	   *names = object_names(sources, "sources");
+	char	   *other;
+
+	if (names == NIL)
+		return change;
+	if (list_length(names) > 1)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("argument \"sources\" names more than one relation"),
+				errdetail("A definition reads one relation."));
+	other = object_member(sources, linitial(names));
+	if (other == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("no relation is given in the place of \"%s\"", (char *) linitial(names)));
+	change.named = relation_by_text(linitial(names));
+	change.replacement = relation_by_text(other);
+	return change;
 }
 
 Oid
-source_replacement(Jsonb *sources, Oid source_relid)
+source_after(const SourceChange *change, Oid source_relid)
 {
-	Oid			replacement = source_relid;
-	ListCell   *cell;
-
-	foreach(cell, object_names(sources, "sources"))
-	{
-		char	   *name = lfirst(cell);
-		char	   *other = object_member(sources, name);
-
-		if (relation_by_text(name, NoLock, true) != source_relid)
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("definition does not read relation \"%s\"", name),
-					errhint("Its source is \"%s\".", get_rel_name(source_relid)));
-		if (other == NULL)
-			ereport(ERROR,
-					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					errmsg("no relation is given in the place of \"%s\"", name));
-		replacement = relation_by_text(other, AccessShareLock, false);
-	}
-	return replacement;
+	if (!OidIsValid(change->named))
+		return source_relid;
+	if (change->named != source_relid)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("definition does not read relation \"%s\"", get_rel_name(change->named)),
+				errhint("Its source is \"%s\".", get_rel_name(source_relid)));
+	return change->replacement;
 }

@@ -8,6 +8,8 @@
 #include "nodes/parsenodes.h"
 #include "utils/jsonb.h"
 
+#include "view/definition.h"
+
 /*
  * Replaces calls of deltaflow.param(name, default) by the value that params (an
  * object, NULL: none) gives the name; ERROR when it names a parameter that the
@@ -16,16 +18,24 @@
 extern Query *substitute_params(Query *definition, Jsonb *params);
 
 /*
- * Points a flattened definition (one relation, varno 1) at another relation of the
- * same shape: columns are matched by name and must have the same type.  Locks it,
- * and asks for the current user's SELECT privilege on the columns used.
+ * The query of a flattened definition over a relation of the same shape as its
+ * source: columns are matched by name and must have the same type.  Locks the
+ * relation, and asks for the current user's SELECT privilege on the columns used.
+ * conditions (list of Expr over the source's columns) are added to its WHERE.
  */
-extern void substitute_source(Query *definition, Oid relid);
+extern Query *substitute_source(const Definition *definition, List *conditions, Oid relid);
 
-/*
- * Which relation `sources` (an object {"source": "replacement"}, NULL: none) puts in
- * the place of the definition's source.  ERROR when it names another one.
- */
-extern Oid	source_replacement(Jsonb *sources, Oid source_relid);
+/* One relation to be put in the place of another. */
+typedef struct SourceChange
+{
+	Oid			named;			/* InvalidOid: no change */
+	Oid			replacement;
+} SourceChange;
+
+/* Reads `sources`, an object {"source": "replacement"} (NULL: none), with the caller's search_path. */
+extern SourceChange source_change(Jsonb *sources);
+
+/* Which relation the definition is to read; ERROR when the change names another than its source. */
+extern Oid	source_after(const SourceChange *change, Oid source_relid);
 
 #endif							/* DELTAFLOW_BATCH_SUBSTITUTE_H */

@@ -143,6 +143,9 @@ extern void late_row_insert(int64 view_id, int64 epoch, const char *topic, const
 							TimestampTz event_time, TimestampTz window_start, TimestampTz window_end,
 							const char *row_json);
 
+/* Notes that the late rows of windows that begin in [since, until) count now; moves them in the books. */
+extern void late_rows_taken_in(int64 view_id, TimestampTz since, TimestampTz until);
+
 /* name -> ingest or view; ERROR with a hint when neither exists */
 typedef struct NamedObject
 {

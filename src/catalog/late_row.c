@@ -44,3 +44,22 @@ late_row_insert(int64 view_id, int64 epoch, const char *topic, const KafkaRecord
 	values[8] = CStringGetTextDatum(row_json);
 	statement_execute(&insert, values, isnull);
 }
+
+void
+late_rows_taken_in(int64 view_id, TimestampTz since, TimestampTz until)
+{
+	static Statement update = {
+		"WITH taken AS (UPDATE deltaflow.late_row SET taken_in_at = clock_timestamp() "
+		"WHERE view_id = $1 AND taken_in_at IS NULL AND window_start >= $2 AND window_start < $3 RETURNING partition), "
+		"counted AS (SELECT partition, count(*) AS n FROM taken GROUP BY partition) "
+		"UPDATE deltaflow.view_position p SET late = p.late - c.n, applied = p.applied + c.n "
+		"FROM counted c WHERE p.view_id = $1 AND p.topic_partition = c.partition",
+		3, {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	};
+	Datum		values[3];
+
+	values[0] = Int64GetDatum(view_id);
+	values[1] = TimestampTzGetDatum(since);
+	values[2] = TimestampTzGetDatum(until);
+	statement_execute(&update, values, NULL);
+}

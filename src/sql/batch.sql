@@ -34,9 +34,11 @@ AS 'MODULE_PATHNAME', 'scan_tick';
 -- Equal up to the rounding that the order of a float sum may bring.
 CREATE FUNCTION deltaflow.float_close(a double precision, b double precision) RETURNS boolean
 LANGUAGE SQL IMMUTABLE PARALLEL SAFE
-RETURN a IS NOT DISTINCT FROM b
-       OR abs(a - b) <= 1e-9 * greatest(abs(a), abs(b))
-       OR greatest(abs(a), abs(b)) < 1e-300;
+RETURN CASE
+    WHEN a IS NOT DISTINCT FROM b THEN true
+    WHEN a IS NULL OR b IS NULL OR a IN ('NaN', 'Infinity', '-Infinity') OR b IN ('NaN', 'Infinity', '-Infinity') THEN false
+    ELSE abs(a / 2 - b / 2) <= 5e-10 * greatest(abs(a), abs(b))
+END;
 
 CREATE FUNCTION deltaflow.progress_slots(OUT pid int, OUT command text, OUT view oid, OUT phase text,
                                          OUT rows_read bigint, OUT rows_total bigint, OUT started_at timestamptz)

@@ -129,8 +129,10 @@ CREATE TABLE deltaflow.late_row (
     event_time timestamptz,
     window_start timestamptz,
     window_end timestamptz,
-    row_data jsonb NOT NULL
+    row_data jsonb NOT NULL,
+    taken_in_at timestamptz             -- recompute() has counted it since
 );
+CREATE INDEX ON deltaflow.late_row (view_id, window_start);
 
 SELECT pg_catalog.pg_extension_config_dump('deltaflow.pipeline', '');
 SELECT pg_catalog.pg_extension_config_dump('deltaflow.position', '');

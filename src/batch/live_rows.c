@@ -1,0 +1,109 @@
+/*
+ * live_rows.c
+ *		What recompute and reconcile share: a view's spec and the rows it shows.
+ *
+ * Rows are remembered as text in a tuplestore that SQL reads as the ephemeral
+ * relation "deltaflow_before": text compares any type, also those without equality.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "batch/live_rows.h"
+#include "compat.h"
+
+#define BEFORE_NAME "deltaflow_before"
+
+ViewSpec *
+live_rows_spec(const ViewRow *view)
+{
+	ViewSpec   *spec = NULL;
+	ViewRefusal *refusal = view_analyse(view_definition(view->batch), &spec);
+
+	if (refusal != NULL)
+		view_refusal_raise(refusal);
+	spec->view_relid = view->live;
+	spec->batch_relid = view->batch;
+	spec->state_relid = view->state_table;
+	return spec;
+}
+
+char *
+live_rows_relation(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+}
+
+Oid
+live_rows_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_TABLE),
+				errmsg("relation with OID %u does not exist", relid));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+char *
+live_rows_condition(const ViewSpec *spec, const TimeRange *range)
+{
+	char	   *column = window_output_column(spec);
+
+	return column == NULL ? "" : range_over_column(spec, range, column);
+}
+
+/* The range's live rows as one text column. */
+static char *
+rows_as_text(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
+{
+	return psprintf("SELECT r::pg_catalog.text AS t FROM %s r%s",
+					live_rows_relation(view->live), live_rows_condition(spec, range));
+}
+
+void
+live_rows_remember(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
+{
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+	Tuplestorestate *rows = tuplestore_begin_heap(true, false, work_mem);
+	TupleDesc	desc;
+
+	if (SPI_execute(rows_as_text(view, spec, range), true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the rows of a view");
+	desc = CreateTupleDescCopy(SPI_tuptable->tupdesc);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(rows, SPI_tuptable->vals[i]);
+	SPI_freetuptable(SPI_tuptable);
+	relation->md.name = BEFORE_NAME;
+	relation->md.tupdesc = desc;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = tuplestore_tuple_count(rows);
+	relation->reldata = rows;
+	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the rows of a view");
+}
+
+int64
+live_rows_count_changed(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
+{
+	char	   *now = rows_as_text(view, spec, range);
+	bool		isnull;
+
+	SPI_execute(psprintf("WITH now AS MATERIALIZED (%s)"
+						 " SELECT GREATEST((SELECT pg_catalog.count(*) FROM (SELECT t FROM now EXCEPT ALL SELECT t FROM %s) a),"
+						 " (SELECT pg_catalog.count(*) FROM (SELECT t FROM %s EXCEPT ALL SELECT t FROM now) b))",
+						 now, BEFORE_NAME, BEFORE_NAME),
+				false, 0);
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}

@@ -1,0 +1,116 @@
+/*
+ * recompute.c
+ *		Correcting a live view in place from the stored rows.
+ *
+ * What comes in: a view and a range of event time.  What goes out: the state of the
+ * range's windows made anew from what the source holds now, late rows included.
+ *
+ *		lock the pipeline -> remember the live rows of the range
+ *			-> delete their groups -> fold the source's rows of the range
+ *			-> count the live rows that differ -> late rows are taken in
+ *
+ * The invariant: the pipeline's row is locked first and to the end, so that no
+ * epoch runs meanwhile and the source is read exactly as the last epoch left it; a
+ * topic is read up to the pipeline's positions.  The generation moves on, and the
+ * worker forgets its cache.  All of it is one transaction: an error or a crash
+ * leaves the view as it was.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "batch/batch.h"
+#include "batch/live_rows.h"
+#include "batch/progress.h"
+#include "compat.h"
+#include "fdw/bounds.h"
+#include "fdw/topic.h"
+#include "maintain/live_view.h"
+
+#define RECOMPUTE_CACHE_BYTES ((size_t) 64 * 1024 * 1024)
+
+/* Deletes the groups of the range from the state table. */
+static void
+delete_groups(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
+{
+	char	   *condition = "";
+
+	if (spec->window.kind != WINDOW_NONE)
+		condition = range_over_column(spec, range, spec->keys[spec->window.key].column.name);
+	SPI_execute(psprintf("DELETE FROM %s%s", live_rows_relation(view->state_table), condition), false, 0);
+}
+
+/* Makes scans of a topic end where its pipeline stands. */
+static void
+bound_topic_scan(const ViewRow *view, Oid topic)
+{
+	List	   *positions = position_list(view->pipeline_id);
+	int			n = list_length(positions);
+	KafkaPosition *first = palloc(sizeof(KafkaPosition) * (n + 1));
+	KafkaPosition *next = palloc(sizeof(KafkaPosition) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		PositionRow *row = list_nth(positions, i);
+
+		first[i] = (KafkaPosition) {row->partition, row->first_offset};
+		next[i] = (KafkaPosition) {row->partition, row->next_offset};
+	}
+	scan_bounds_set(topic, first, n, next, n);
+}
+
+/* Folds the source's rows of the range into the emptied state. */
+static void
+fill_groups(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
+{
+	LiveView   *live = live_view_open(spec, RECOMPUTE_CACHE_BYTES);
+	bool		topic = is_topic(spec->source_relid);
+
+	if (topic)
+		bound_topic_scan(view, spec->source_relid);
+	live_view_fill(live, spec->source_relid, range_over_source(spec, range));
+	if (topic)
+		scan_bounds_clear();
+	live_view_close(live);
+}
+
+int64
+batch_recompute(const ViewRow *view, const TimeRange *range)
+{
+	PipelineRow *pipeline = pipeline_lock(view->pipeline_id);
+	Oid			owner = live_rows_owner(view->live);
+	Identity	before;
+	ViewSpec   *spec;
+	int64		changed;
+
+	if (pipeline == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("view \"%s\" was dropped meanwhile", get_rel_name(view->live)));
+	PushActiveSnapshot(GetLatestSnapshot());
+	progress_begin("recompute", view->live, -1);
+	before = identity_become(owner, view->pinned);
+	spec = live_rows_spec(view);
+	range_check(spec, range);
+	SPI_connect();
+	live_rows_remember(view, spec, range);
+	delete_groups(view, spec, range);
+	CommandCounterIncrement();
+	fill_groups(view, spec, range);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	progress_phase(PHASE_WRITING);
+	changed = live_rows_count_changed(view, spec, range);
+	SPI_finish();
+	identity_restore(before);
+	late_rows_taken_in(view->id, range->has_since ? range->since : DT_NOBEGIN,
+					   range->has_until ? range->until : DT_NOEND);
+	pipeline_changed(view->pipeline_id);
+	PopActiveSnapshot();
+	progress_end();
+	return changed;
+}

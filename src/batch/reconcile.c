@@ -1,0 +1,220 @@
+/*
+ * reconcile.c
+ *		Live against batch at one snapshot: the promise, checked by one SELECT.
+ *
+ * What comes in: a view and, if wanted, a range of its windows.  What goes out: the
+ * rows only the live view has and those only the batch view has, each with what is
+ * known of the reason.
+ *
+ * The invariant: both sides are read with one snapshot, the caller's.  Rows and
+ * state commit in one transaction, so a snapshot never holds one without the other.
+ * A topic is outside of snapshots: it is read up to the positions that this
+ * snapshot shows, which are exactly the records the live view has seen.
+ *
+ * Values are compared by their types' equality (by text where a type has none).
+ * Float columns may differ by rounding, because a plain float sum depends on the
+ * order of its rows while the live one is exact: what differs by less than one
+ * part in 10^9 counts as equal.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+#include "batch/batch.h"
+#include "batch/live_rows.h"
+#include "compat.h"
+#include "fdw/bounds.h"
+#include "fdw/topic.h"
+
+#define LATE_NAME "deltaflow_late"
+
+/* The view's columns in the forms the comparison needs. */
+typedef struct Columns
+{
+	StringInfoData all;			/* select list; types without equality as text */
+	StringInfoData exact;		/* those that must be equal: ", a, b" */
+	StringInfoData exact_equal; /* l.a IS NOT DISTINCT FROM b.a AND ... */
+	StringInfoData close;		/* float columns: deltaflow.float_close(l.x, b.x) AND ... */
+	int			floats;
+} Columns;
+
+/* Sorts one column into the forms. */
+static void
+add_column(Columns *columns, Form_pg_attribute attribute)
+{
+	const char *name = quote_identifier(NameStr(attribute->attname));
+	Oid			type = getBaseType(attribute->atttypid);
+	bool		comparable = OidIsValid(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr);
+
+	appendStringInfo(&columns->all, "%s%s%s", columns->all.len ? ", " : "", name,
+					 comparable ? "" : "::pg_catalog.text");
+	if (!comparable)
+		appendStringInfo(&columns->all, " AS %s", name);
+	if (type == FLOAT4OID || type == FLOAT8OID)
+	{
+		columns->floats++;
+		appendStringInfo(&columns->close, " AND deltaflow.float_close(l.%s, b.%s)", name, name);
+		return;
+	}
+	appendStringInfo(&columns->exact, "%s%s", columns->exact.len ? ", " : "PARTITION BY ", name);
+	appendStringInfo(&columns->exact_equal, " AND l.%s IS NOT DISTINCT FROM b.%s", name, name);
+}
+
+/* The forms of all of a view's columns. */
+static Columns
+view_columns(Oid view)
+{
+	Relation	relation = table_open(view, AccessShareLock);
+	Columns		columns = {0};
+
+	initStringInfo(&columns.all);
+	initStringInfo(&columns.exact);
+	initStringInfo(&columns.exact_equal);
+	initStringInfo(&columns.close);
+	for (int i = 0; i < RelationGetNumberOfAttributes(relation); i++)
+		if (!TupleDescAttr(RelationGetDescr(relation), i)->attisdropped)
+			add_column(&columns, TupleDescAttr(RelationGetDescr(relation), i));
+	table_close(relation, NoLock);
+	return columns;
+}
+
+/*
+ * The reason of a row, as SQL: late rows of its window, or nothing known.  side is
+ * the alias of the row.
+ */
+static char *
+reason_expression(const ViewSpec *spec, const char *side)
+{
+	char	   *column = window_output_column(spec);
+	const char *unknown = "'no reason known: rows of the source may have been changed outside deltaflow'";
+	char	   *window;
+
+	if (column == NULL)
+		return psprintf("pg_catalog.coalesce((SELECT pg_catalog.format('%%s late rows are not in the live view', pg_catalog.sum(n))"
+						" FROM %s HAVING pg_catalog.count(*) > 0), %s)", LATE_NAME, unknown);
+	window = psprintf(spec->window.time_type == TIMESTAMPOID ?
+					  "(%s.%s AT TIME ZONE 'UTC')" : "%s.%s", side, quote_identifier(column));
+	return psprintf("COALESCE((SELECT pg_catalog.format('%%s late rows of this window are not in the live view', n)"
+					" FROM %s WHERE window_start OPERATOR(pg_catalog.=) %s), %s)", LATE_NAME, window, unknown);
+}
+
+/* The comparison, as one statement. */
+static char *
+comparison(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
+{
+	Columns		columns = view_columns(view->live);
+	char	   *condition = live_rows_condition(spec, range);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "WITH live AS MATERIALIZED (SELECT %s FROM %s%s),"
+					 " batch AS MATERIALIZED (SELECT %s FROM %s%s),"
+					 " l AS (SELECT d.*, pg_catalog.row_number() OVER (%s) AS deltaflow_nth"
+					 " FROM (SELECT * FROM live EXCEPT ALL SELECT * FROM batch) d),"
+					 " b AS (SELECT d.*, pg_catalog.row_number() OVER (%s) AS deltaflow_nth"
+					 " FROM (SELECT * FROM batch EXCEPT ALL SELECT * FROM live) d)",
+					 columns.all.data, live_rows_relation(view->live), condition,
+					 columns.all.data, live_rows_relation(view->batch), condition,
+					 columns.exact.data, columns.exact.data);
+	for (int side = 0; side < 2; side++)
+	{
+		const char *mine = side == 0 ? "l" : "b";
+		const char *other = side == 0 ? "b" : "l";
+
+		appendStringInfo(&sql, "%s SELECT '%s'::pg_catalog.text, %s, pg_catalog.to_jsonb(%s) - 'deltaflow_nth' FROM %s",
+						 side == 0 ? "" : " UNION ALL", side == 0 ? "live" : "batch",
+						 reason_expression(spec, mine), mine, mine);
+		if (columns.floats > 0)
+			appendStringInfo(&sql, " WHERE NOT EXISTS (SELECT FROM %s WHERE l.deltaflow_nth OPERATOR(pg_catalog.=) b.deltaflow_nth%s%s)",
+							 other, columns.exact_equal.data, columns.close.data);
+	}
+	return sql.data;
+}
+
+/* Runs a query on our own tables with the caller's snapshot; rows are in SPI_tuptable. */
+static void
+query_catalog(const char *sql)
+{
+	Identity	before = identity_become_owner();
+
+	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read deltaflow's tables");
+	identity_restore(before);
+}
+
+/* The number of late rows per window, readable as LATE_NAME. */
+static void
+register_late_rows(const ViewRow *view)
+{
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+	Tuplestorestate *rows = tuplestore_begin_heap(true, false, work_mem);
+
+	query_catalog(psprintf("SELECT window_start, pg_catalog.count(*) AS n FROM deltaflow.late_row"
+						   " WHERE view_id = " INT64_FORMAT " AND taken_in_at IS NULL GROUP BY 1", view->id));
+	relation->md.tupdesc = CreateTupleDescCopy(SPI_tuptable->tupdesc);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(rows, SPI_tuptable->vals[i]);
+	relation->md.name = LATE_NAME;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = tuplestore_tuple_count(rows);
+	relation->reldata = rows;
+	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the late rows of a view");
+}
+
+/* Makes scans of the topic end at the positions that the caller's snapshot shows. */
+static void
+bound_topic_scan(const ViewRow *view, Oid topic)
+{
+	KafkaPosition *first;
+	KafkaPosition *next;
+	int			n;
+
+	query_catalog(psprintf("SELECT topic_partition, first_offset, next_offset FROM deltaflow.position"
+						   " WHERE pipeline_id = " INT64_FORMAT, view->pipeline_id));
+	n = (int) SPI_processed;
+	first = palloc(sizeof(KafkaPosition) * (n + 1));
+	next = palloc(sizeof(KafkaPosition) * (n + 1));
+	for (int i = 0; i < n; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		bool		isnull;
+
+		first[i].partition = next[i].partition =
+			DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		first[i].offset = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+		next[i].offset = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &isnull));
+	}
+	scan_bounds_set(topic, first, n, next, n);
+}
+
+void
+batch_reconcile(const ViewRow *view, const TimeRange *range, ReturnSetInfo *result)
+{
+	Identity	before = identity_become(GetUserId(), view->pinned);
+	ViewSpec   *spec = live_rows_spec(view);
+	bool		topic = is_topic(spec->source_relid);
+
+	range_check(spec, range);
+	SPI_connect();
+	register_late_rows(view);
+	if (topic)
+		bound_topic_scan(view, spec->source_relid);
+	if (SPI_execute(comparison(view, spec, range), true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not compare a view with its definition");
+	if (topic)
+		scan_bounds_clear();
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	SPI_finish();
+	identity_restore(before);
+}
