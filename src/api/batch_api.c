@@ -74,7 +74,7 @@ check_running(const ViewRow *view)
 /*
  * SQL: deltaflow.run(view, target, since, until, sources, params) -> bigint
  */
-Datum
+PGDLLEXPORT Datum
 run_view(PG_FUNCTION_ARGS)
 {
 	const ViewRow *view = view_arg(fcinfo);
@@ -89,7 +89,7 @@ run_view(PG_FUNCTION_ARGS)
 /*
  * SQL: deltaflow.recompute(view, since, until) -> bigint
  */
-Datum
+PGDLLEXPORT Datum
 recompute_view(PG_FUNCTION_ARGS)
 {
 	const ViewRow *view = view_arg(fcinfo);
@@ -104,7 +104,7 @@ recompute_view(PG_FUNCTION_ARGS)
 /*
  * SQL: deltaflow.reconcile(view, since, until) -> setof (side, reason, row_data)
  */
-Datum
+PGDLLEXPORT Datum
 reconcile_view(PG_FUNCTION_ARGS)
 {
 	const ViewRow *view = view_arg(fcinfo);

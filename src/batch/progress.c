@@ -185,7 +185,7 @@ borrow_leader_slot(void)
 /*
  * SQL: deltaflow.scan_tick() -> true.  The condition a batch's query carries.
  */
-Datum
+PGDLLEXPORT Datum
 scan_tick(PG_FUNCTION_ARGS)
 {
 	if (++unreported_ticks >= TICKS_PER_UPDATE)
@@ -202,7 +202,7 @@ scan_tick(PG_FUNCTION_ARGS)
 /*
  * SQL: deltaflow.progress_slots() -> setof record.  What is running now.
  */
-Datum
+PGDLLEXPORT Datum
 progress_slots(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
