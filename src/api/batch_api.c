@@ -12,8 +12,8 @@
 #include "utils/timestamp.h"
 
 #include "batch/batch.h"
-#include "batch/live_rows.h"
 #include "compat.h"
+#include "view/load.h"
 
 PG_FUNCTION_INFO_V1(run_view);
 PG_FUNCTION_INFO_V1(recompute_view);
@@ -95,7 +95,7 @@ recompute_view(PG_FUNCTION_ARGS)
 	const ViewRow *view = view_arg(fcinfo);
 	TimeRange	range = range_args(fcinfo, 1);
 
-	if (!has_privs_of_role(GetUserId(), live_rows_owner(view->live)))
+	if (!has_privs_of_role(GetUserId(), view_owner(view)))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view->live));
 	check_running(view);
 	PG_RETURN_INT64(batch_recompute(view, &range));

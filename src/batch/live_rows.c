@@ -7,17 +7,15 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "batch/live_rows.h"
 #include "compat.h"
+#include "view/load.h"
 
 #define BEFORE_NAME "deltaflow_before"
 
@@ -25,13 +23,10 @@ ViewSpec *
 live_rows_spec(const ViewRow *view)
 {
 	ViewSpec   *spec = NULL;
-	ViewRefusal *refusal = view_analyse(view_definition(view->batch), &spec);
+	ViewRefusal *refusal = view_load(view, &spec);
 
 	if (refusal != NULL)
 		view_refusal_raise(refusal);
-	spec->view_relid = view->live;
-	spec->batch_relid = view->batch;
-	spec->state_relid = view->state_table;
 	return spec;
 }
 
@@ -39,21 +34,6 @@ char *
 live_rows_relation(Oid relid)
 {
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
-}
-
-Oid
-live_rows_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_TABLE),
-				errmsg("relation with OID %u does not exist", relid));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
 }
 
 char *

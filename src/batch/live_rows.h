@@ -13,7 +13,6 @@ extern ViewSpec *live_rows_spec(const ViewRow *view);
 
 /* schema.name, quoted */
 extern char *live_rows_relation(Oid relid);
-extern Oid	live_rows_owner(Oid relid);
 
 /* The condition on the live (and batch) view's rows that belong to the range; "" for all, also when the view does not show its window. */
 extern char *live_rows_condition(const ViewSpec *spec, const TimeRange *range);

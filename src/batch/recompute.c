@@ -30,6 +30,7 @@
 #include "fdw/bounds.h"
 #include "fdw/topic.h"
 #include "maintain/live_view.h"
+#include "view/load.h"
 
 #define RECOMPUTE_CACHE_BYTES ((size_t) 64 * 1024 * 1024)
 
@@ -82,7 +83,7 @@ int64
 batch_recompute(const ViewRow *view, const TimeRange *range)
 {
 	PipelineRow *pipeline = pipeline_lock(view->pipeline_id);
-	Oid			owner = live_rows_owner(view->live);
+	Oid			owner = view_owner(view);
 	Identity	before;
 	ViewSpec   *spec;
 	int64		changed;
