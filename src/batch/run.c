@@ -162,7 +162,7 @@ execute(const BatchQuery *batch)
 	UpdateActiveSnapshotCommandId();
 	run = CreateQueryDesc(plan, "deltaflow.run", GetActiveSnapshot(), InvalidSnapshot, receiver, NULL, NULL, 0);
 	ExecutorStart(run, 0);
-	compat_ExecutorRun(run, ForwardScanDirection, 0);
+	ExecutorRun(run, ForwardScanDirection, 0);
 	ExecutorFinish(run);
 	ExecutorEnd(run);
 	FreeQueryDesc(run);
