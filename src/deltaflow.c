@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "batch/progress.h"
 #include "clock.h"
 #include "compat.h"
 #include "fdw/routine.h"
@@ -26,5 +27,6 @@ _PG_init(void)
 	format_init_settings();
 	fdw_init_settings();
 	worker_init();
+	progress_init();
 	MarkGUCPrefixReserved("deltaflow");
 }

@@ -15,9 +15,9 @@
 #include "compat.h"
 #include "view/load.h"
 
-PG_FUNCTION_INFO_V1(run_view);
-PG_FUNCTION_INFO_V1(recompute_view);
-PG_FUNCTION_INFO_V1(reconcile_view);
+PG_FUNCTION_INFO_V1(deltaflow_run);
+PG_FUNCTION_INFO_V1(deltaflow_recompute);
+PG_FUNCTION_INFO_V1(deltaflow_reconcile);
 
 /* Argument n as text; ERROR when it is null. */
 static char *
@@ -75,7 +75,7 @@ check_running(const ViewRow *view)
  * SQL: deltaflow.run(view, target, since, until, sources, params) -> bigint
  */
 PGDLLEXPORT Datum
-run_view(PG_FUNCTION_ARGS)
+deltaflow_run(PG_FUNCTION_ARGS)
 {
 	const ViewRow *view = view_arg(fcinfo);
 	char	   *target = text_arg(fcinfo, 1, "target");
@@ -90,7 +90,7 @@ run_view(PG_FUNCTION_ARGS)
  * SQL: deltaflow.recompute(view, since, until) -> bigint
  */
 PGDLLEXPORT Datum
-recompute_view(PG_FUNCTION_ARGS)
+deltaflow_recompute(PG_FUNCTION_ARGS)
 {
 	const ViewRow *view = view_arg(fcinfo);
 	TimeRange	range = range_args(fcinfo, 1);
@@ -105,7 +105,7 @@ recompute_view(PG_FUNCTION_ARGS)
  * SQL: deltaflow.reconcile(view, since, until) -> setof (side, reason, row_data)
  */
 PGDLLEXPORT Datum
-reconcile_view(PG_FUNCTION_ARGS)
+deltaflow_reconcile(PG_FUNCTION_ARGS)
 {
 	const ViewRow *view = view_arg(fcinfo);
 	TimeRange	range = range_args(fcinfo, 1);

@@ -55,8 +55,8 @@ static int	unreported_ticks = 0;
 static shmem_request_hook_type previous_request_hook = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
 
-PG_FUNCTION_INFO_V1(scan_tick);
-PG_FUNCTION_INFO_V1(progress_slots);
+PG_FUNCTION_INFO_V1(deltaflow_scan_tick);
+PG_FUNCTION_INFO_V1(deltaflow_progress_slots);
 
 static const char *const phase_names[] = {
 	[PHASE_READING] = "reading the source",
@@ -186,7 +186,7 @@ borrow_leader_slot(void)
  * SQL: deltaflow.scan_tick() -> true.  The condition a batch's query carries.
  */
 PGDLLEXPORT Datum
-scan_tick(PG_FUNCTION_ARGS)
+deltaflow_scan_tick(PG_FUNCTION_ARGS)
 {
 	if (++unreported_ticks >= TICKS_PER_UPDATE)
 	{
@@ -203,7 +203,7 @@ scan_tick(PG_FUNCTION_ARGS)
  * SQL: deltaflow.progress_slots() -> setof record.  What is running now.
  */
 PGDLLEXPORT Datum
-progress_slots(PG_FUNCTION_ARGS)
+deltaflow_progress_slots(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 

@@ -7,14 +7,14 @@ CREATE FUNCTION deltaflow.run(view text, target text, since timestamptz, until t
                               sources jsonb DEFAULT NULL, params jsonb DEFAULT NULL)
 RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'run_view';
+AS 'MODULE_PATHNAME', 'deltaflow_run';
 COMMENT ON FUNCTION deltaflow.run(text, text, timestamptz, timestamptz, jsonb, jsonb) IS
 'runs a view''s definition over a range of event time and replaces that range in a table';
 
 CREATE FUNCTION deltaflow.recompute(view text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
 RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'recompute_view';
+AS 'MODULE_PATHNAME', 'deltaflow_recompute';
 COMMENT ON FUNCTION deltaflow.recompute(text, timestamptz, timestamptz) IS
 'corrects a live view in place from the stored rows; returns how many of its rows changed';
 
@@ -22,14 +22,14 @@ CREATE FUNCTION deltaflow.reconcile(view text, since timestamptz DEFAULT NULL, u
                                     OUT side text, OUT reason text, OUT row_data jsonb)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'reconcile_view';
+AS 'MODULE_PATHNAME', 'deltaflow_reconcile';
 COMMENT ON FUNCTION deltaflow.reconcile(text, timestamptz, timestamptz) IS
 'the rows in which a live view and its batch view differ, and why; normally none';
 
 -- A condition that batch queries carry to count the rows they read.
 CREATE FUNCTION deltaflow.scan_tick() RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL SAFE COST 0.01
-AS 'MODULE_PATHNAME', 'scan_tick';
+AS 'MODULE_PATHNAME', 'deltaflow_scan_tick';
 
 -- Equal up to the rounding that the order of a float sum may bring.
 CREATE FUNCTION deltaflow.float_close(a double precision, b double precision) RETURNS boolean
@@ -44,7 +44,7 @@ CREATE FUNCTION deltaflow.progress_slots(OUT pid int, OUT command text, OUT view
                                          OUT rows_read bigint, OUT rows_total bigint, OUT started_at timestamptz)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'progress_slots';
+AS 'MODULE_PATHNAME', 'deltaflow_progress_slots';
 
 CREATE VIEW deltaflow.progress AS
     SELECT p.pid, p.command, p.view::regclass::text AS view, p.phase, p.rows_read, p.rows_total, p.started_at
