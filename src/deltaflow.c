@@ -9,7 +9,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
-#include "batch/progress.h"
+#include "batch/batch_progress.h"
 #include "clock.h"
 #include "compat.h"
 #include "fdw/routine.h"
@@ -27,6 +27,6 @@ _PG_init(void)
 	format_init_settings();
 	fdw_init_settings();
 	worker_init();
-	progress_init();
+	batch_progress_init();
 	MarkGUCPrefixReserved("deltaflow");
 }

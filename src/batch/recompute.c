@@ -25,7 +25,7 @@
 
 #include "batch/batch.h"
 #include "batch/live_rows.h"
-#include "batch/progress.h"
+#include "batch/batch_progress.h"
 #include "compat.h"
 #include "fdw/bounds.h"
 #include "fdw/topic.h"
@@ -93,7 +93,7 @@ batch_recompute(const ViewRow *view, const TimeRange *range)
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("view \"%s\" was dropped meanwhile", get_rel_name(view->live)));
 	PushActiveSnapshot(GetLatestSnapshot());
-	progress_begin("recompute", view->live, -1);
+	batch_progress_begin("recompute", view->live, -1);
 	before = identity_become(owner, view->pinned);
 	spec = live_rows_spec(view);
 	range_check(spec, range);
@@ -104,7 +104,7 @@ batch_recompute(const ViewRow *view, const TimeRange *range)
 	fill_groups(view, spec, range);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
-	progress_phase(PHASE_WRITING);
+	batch_progress_phase(PHASE_WRITING);
 	changed = live_rows_count_changed(view, spec, range);
 	SPI_finish();
 	identity_restore(before);
@@ -112,6 +112,6 @@ batch_recompute(const ViewRow *view, const TimeRange *range)
 					   range->has_until ? range->until : DT_NOEND);
 	pipeline_changed(view->pipeline_id);
 	PopActiveSnapshot();
-	progress_end();
+	batch_progress_end();
 	return changed;
 }

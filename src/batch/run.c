@@ -43,7 +43,7 @@
 #include "utils/varlena.h"
 
 #include "batch/batch.h"
-#include "batch/progress.h"
+#include "batch/batch_progress.h"
 #include "batch/substitute.h"
 #include "compat.h"
 #include "view/definition.h"
@@ -266,12 +266,12 @@ batch_run(const ViewRow *view, const char *target, const TimeRange *range, Jsonb
 	before = identity_become(GetUserId(), view->pinned);
 	batch = build_query(view, range, &change, params);
 	condition = target_condition(view, batch.spec, range);
-	progress_begin("run", view->live, estimated_rows(batch.source));
+	batch_progress_begin("run", view->live, estimated_rows(batch.source));
 	rows = execute(&batch);
 	identity_restore(before);
-	progress_phase(PHASE_WRITING);
+	batch_progress_phase(PHASE_WRITING);
 	written = replace_range(view, target_relid, condition, rows);
 	tuplestore_end(rows);
-	progress_end();
+	batch_progress_end();
 	return written;
 }

@@ -1,5 +1,5 @@
 /*
- * progress.c
+ * batch_progress.c
  *		How far batch work has come, for others to see in deltaflow.progress.
  *
  * A running batch takes a slot in shared memory.  The rows it reads are counted by
@@ -26,7 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "batch/progress.h"
+#include "batch/batch_progress.h"
 
 #define PROGRESS_SLOTS 64
 #define TICKS_PER_UPDATE 4096
@@ -95,18 +95,18 @@ static void
 progress_xact_callback(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-		progress_end();
+		batch_progress_end();
 }
 
 /* A process that dies inside its transaction frees its slot, too. */
 static void
 progress_exit_callback(int code, Datum arg)
 {
-	progress_end();
+	batch_progress_end();
 }
 
 void
-progress_init(void)
+batch_progress_init(void)
 {
 	RegisterXactCallback(progress_xact_callback, NULL);
 	if (!process_shared_preload_libraries_in_progress)
@@ -118,7 +118,7 @@ progress_init(void)
 }
 
 void
-progress_begin(const char *command, Oid view, double rows_total)
+batch_progress_begin(const char *command, Oid view, double rows_total)
 {
 	static bool exit_callback_registered = false;
 
@@ -127,7 +127,7 @@ progress_begin(const char *command, Oid view, double rows_total)
 	if (!exit_callback_registered)
 		before_shmem_exit(progress_exit_callback, 0);
 	exit_callback_registered = true;
-	progress_end();
+	batch_progress_end();
 
 	SpinLockAcquire(&shared->lock);
 	for (int i = 0; i < PROGRESS_SLOTS && my_slot == NULL; i++)
@@ -151,14 +151,14 @@ progress_begin(const char *command, Oid view, double rows_total)
 }
 
 void
-progress_phase(BatchPhase phase)
+batch_progress_phase(BatchPhase phase)
 {
 	if (my_slot != NULL)
 		my_slot->phase = phase;
 }
 
 void
-progress_end(void)
+batch_progress_end(void)
 {
 	if (my_slot == NULL || my_slot->pid != MyProcPid)
 	{

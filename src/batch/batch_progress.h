@@ -1,9 +1,9 @@
 /*
- * progress.h
+ * batch_progress.h
  *		How far batch work has come, for others to see in deltaflow.progress.
  */
-#ifndef DELTAFLOW_BATCH_PROGRESS_H
-#define DELTAFLOW_BATCH_PROGRESS_H
+#ifndef DELTAFLOW_BATCH_BATCH_PROGRESS_H
+#define DELTAFLOW_BATCH_BATCH_PROGRESS_H
 
 typedef enum BatchPhase
 {
@@ -12,14 +12,14 @@ typedef enum BatchPhase
 } BatchPhase;
 
 /* Shared memory and the transaction hook; from _PG_init.  Does nothing when not preloaded. */
-extern void progress_init(void);
+extern void batch_progress_init(void);
 
 /*
  * Begins to report in this backend: command is a static string.  rows_total is an
  * estimate, -1 when none.  Ends by itself with the transaction.
  */
-extern void progress_begin(const char *command, Oid view, double rows_total);
-extern void progress_phase(BatchPhase phase);
-extern void progress_end(void);
+extern void batch_progress_begin(const char *command, Oid view, double rows_total);
+extern void batch_progress_phase(BatchPhase phase);
+extern void batch_progress_end(void);
 
-#endif							/* DELTAFLOW_BATCH_PROGRESS_H */
+#endif							/* DELTAFLOW_BATCH_BATCH_PROGRESS_H */
