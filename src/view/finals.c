@@ -34,6 +34,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/regproc.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -331,8 +332,8 @@ finisher_create(Oid aggregate, Oid state_type, Oid result_type)
 
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function with OID %u is not an aggregate", aggregate)));
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s is not an aggregate function", format_procedure(aggregate))));
 	form = (Form_pg_aggregate) GETSTRUCT(tuple);
 	check_finisher(aggregate, form, state_type, result_type);
 
