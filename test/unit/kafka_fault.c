@@ -1,0 +1,56 @@
+/*
+ * kafka_fault.c
+ *		What the library's errors mean: none is forgotten, and those that decide
+ *		between waiting, pausing and stopping are what they should be.
+ *
+ * LINK: src/kafka/fault.c -lrdkafka
+ */
+#include "postgres.h"
+
+#include "kafka/client.h"
+#include "tap.h"
+
+static const struct
+{
+	rd_kafka_resp_err_t err;
+	KafkaFaultKind kind;
+}			expected[] =
+{
+	{RD_KAFKA_RESP_ERR_NO_ERROR, KAFKA_NO_FAULT},
+	{RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR__TRANSPORT, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR__TIMED_OUT, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, KAFKA_BROKER_AWAY},
+	{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, KAFKA_OFFSET_LOST},
+	{RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, KAFKA_OFFSET_LOST},
+	{RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, KAFKA_TOPIC_MISSING},
+	{RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, KAFKA_TOPIC_MISSING},
+	{RD_KAFKA_RESP_ERR__AUTHENTICATION, KAFKA_REFUSED},
+	{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, KAFKA_REFUSED},
+	{RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, KAFKA_NO_FAULT},
+	{RD_KAFKA_RESP_ERR__BAD_MSG, KAFKA_BROKEN},
+	{RD_KAFKA_RESP_ERR__BAD_COMPRESSION, KAFKA_BROKEN},
+	{RD_KAFKA_RESP_ERR__FATAL, KAFKA_BROKEN},
+	{(rd_kafka_resp_err_t) 32000, KAFKA_BROKEN},
+};
+
+int
+main(void)
+{
+	const struct rd_kafka_err_desc *errors;
+	size_t		n;
+	int			counts[KAFKA_BROKEN + 1] = {0};
+
+	for (int i = 0; i < lengthof(expected); i++)
+		ok(client_fault_kind(expected[i].err) == expected[i].kind, "%s", rd_kafka_err2name(expected[i].err));
+
+	rd_kafka_get_err_descs(&errors, &n);
+	for (size_t i = 0; i < n; i++)
+	{
+		if (errors[i].code != RD_KAFKA_RESP_ERR_NO_ERROR)	/* the list has holes */
+			counts[client_fault_kind(errors[i].code)]++;
+	}
+	for (int kind = KAFKA_NO_FAULT; kind <= KAFKA_BROKEN; kind++)
+		ok(counts[kind] > 0, "kind %d is the meaning of %d errors", kind, counts[kind]);
+	return done_testing();
+}
