@@ -1,0 +1,369 @@
+/*
+ * maintain_test.c
+ *		src/maintain as SQL functions, for its tests and its benchmark.
+ *
+ * deltaflow's own functions are hidden in its module, so this one is linked from
+ * the same objects.  Rows come from an ordinary table; there is no topic.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "common/pg_prng.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "catalog/catalog.h"
+#include "maintain/live_view.h"
+#include "maintain/numeric_image.h"
+#include "view/load.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_fold);
+PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_fill);
+PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_numeric_images);
+PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_keep);
+PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_kept_fold);
+PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_kept_discard);
+
+/* All rows of a table in memory. */
+typedef struct Rows
+{
+	TupleDesc	desc;
+	HeapTuple  *tuple;
+	int64		n;
+	int64		capacity;
+} Rows;
+
+/* One run of maintain_fold. */
+typedef struct Run
+{
+	const ViewSpec *spec;
+	LiveView   *view;
+	Size		cache_bytes;
+	Rows		rows;
+	RowBatch   *batch;
+	pg_prng_state random;
+	bool		random_cuts;
+	int			batch_rows;
+	int			epoch_rows;
+	TimestampTz watermark;
+	Interval   *lateness;
+	int64		applied;
+	int64		filtered;
+	int64		late;
+	int64		written;
+	instr_time	fold_time;
+	instr_time	write_time;
+} Run;
+
+/* The spec of a view by its live view. */
+static ViewSpec *
+load_spec(Oid live)
+{
+	ViewSpec   *spec;
+	ViewRow    *row = view_by_live(live);
+	ViewRefusal *refusal;
+
+	if (row == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation %u is no live view", live)));
+	refusal = view_load(row, &spec);
+	if (refusal != NULL)
+		view_refusal_raise(refusal);
+	return spec;
+}
+
+/* Reads a table whole. */
+static Rows
+read_rows(Oid relid)
+{
+	Relation	relation = table_open(relid, AccessShareLock);
+	TableScanDesc scan = table_beginscan(relation, GetActiveSnapshot(), 0, NULL);
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	Rows		rows = {.capacity = 1024};
+
+	rows.desc = CreateTupleDescCopy(RelationGetDescr(relation));
+	rows.tuple = palloc(rows.capacity * sizeof(HeapTuple));
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		if (rows.n == rows.capacity)
+		{
+			rows.capacity *= 2;
+			rows.tuple = repalloc_huge(rows.tuple, rows.capacity * sizeof(HeapTuple));
+		}
+		rows.tuple[rows.n++] = ExecCopySlotHeapTuple(slot);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return rows;
+}
+
+static void
+shuffle_rows(Rows *rows, pg_prng_state *random)
+{
+	for (int64 i = rows->n - 1; i > 0; i--)
+	{
+		int64		j = pg_prng_uint64_range(random, 0, i);
+		HeapTuple	tuple = rows->tuple[i];
+
+		rows->tuple[i] = rows->tuple[j];
+		rows->tuple[j] = tuple;
+	}
+}
+
+/* Rows [first, first + n) become the batch. */
+static void
+load_batch(RowBatch *batch, const Rows *rows, int64 first, int n)
+{
+	row_batch_reset(batch);
+	for (int i = 0; i < n; i++)
+		heap_deform_tuple(rows->tuple[first + i], rows->desc, row_values(batch, i), row_isnull(batch, i));
+	batch->nrows = n;
+}
+
+static void
+fold_batch(Run *run)
+{
+	FoldResult	result;
+	instr_time	start;
+	instr_time	end;
+
+	INSTR_TIME_SET_CURRENT(start);
+	live_view_fold(run->view, run->batch, run->watermark, run->lateness, &result);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_ACCUM_DIFF(run->fold_time, end, start);
+	run->applied += result.applied;
+	run->filtered += result.filtered;
+	run->late += result.nlate;
+}
+
+static void
+write_epoch(Run *run)
+{
+	instr_time	start;
+	instr_time	end;
+
+	INSTR_TIME_SET_CURRENT(start);
+	run->written += live_view_write(run->view);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_ACCUM_DIFF(run->write_time, end, start);
+}
+
+/* Is it time?  Random cuts: with this chance in a hundred. */
+static bool
+chance(Run *run, int percent)
+{
+	return (int) pg_prng_uint64_range(&run->random, 1, 100) <= percent;
+}
+
+/* Folds all rows once, in batches and epochs. */
+static void
+fold_all(Run *run)
+{
+	int64		in_epoch = 0;
+	int64		first = 0;
+
+	while (first < run->rows.n)
+	{
+		int64		n = run->random_cuts ? (int64) pg_prng_uint64_range(&run->random, 1, run->batch_rows) : run->batch_rows;
+
+		CHECK_FOR_INTERRUPTS();
+		n = Min(n, run->rows.n - first);
+		load_batch(run->batch, &run->rows, first, (int) n);
+		fold_batch(run);
+		first += n;
+		in_epoch += n;
+		if (run->random_cuts ? chance(run, 30) : in_epoch >= run->epoch_rows)
+		{
+			write_epoch(run);
+			in_epoch = 0;
+			if (run->random_cuts && chance(run, 20))
+			{
+				live_view_close(run->view);
+				run->view = live_view_open(run->spec, run->cache_bytes);
+			}
+			else if (run->random_cuts && chance(run, 10))
+				live_view_discard(run->view);
+		}
+	}
+	write_epoch(run);
+}
+
+/* The run's numbers as a row. */
+static Datum
+run_result(FunctionCallInfo fcinfo, const Run *run, int repeats)
+{
+	TupleDesc	desc;
+	Datum		values[6];
+	bool		isnull[6] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = Int64GetDatum(run->applied);
+	values[1] = Int64GetDatum(run->filtered);
+	values[2] = Int64GetDatum(run->late);
+	values[3] = Int64GetDatum(run->written);
+	values[4] = Float8GetDatum(INSTR_TIME_GET_DOUBLE(run->fold_time) * 1e9 / Max(run->rows.n * repeats, 1));
+	values[5] = Float8GetDatum(INSTR_TIME_GET_DOUBLE(run->write_time) * 1e6 / Max(run->written, 1));
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, isnull));
+}
+
+Datum
+maintain_fold(PG_FUNCTION_ARGS)
+{
+	Run			run = {0};
+	int			seed = PG_GETARG_INT32(2);
+	int			repeats = PG_GETARG_INT32(9);
+
+	run.spec = load_spec(PG_GETARG_OID(0));
+	run.rows = read_rows(PG_GETARG_OID(1));
+	run.cache_bytes = (Size) PG_GETARG_INT32(6) * 1024;
+	run.view = live_view_open(run.spec, run.cache_bytes);
+	run.random_cuts = seed != 0;
+	pg_prng_seed(&run.random, seed);
+	run.batch_rows = PG_GETARG_INT32(4);
+	run.epoch_rows = PG_GETARG_INT32(5);
+	run.watermark = PG_ARGISNULL(7) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(7);
+	run.lateness = PG_ARGISNULL(8) ? NULL : PG_GETARG_INTERVAL_P(8);
+	run.batch = row_batch_create(run.rows.desc, run.batch_rows);
+	if (PG_GETARG_BOOL(3))
+		shuffle_rows(&run.rows, &run.random);
+	for (int i = 0; i < repeats; i++)
+		fold_all(&run);
+	live_view_close(run.view);
+	return run_result(fcinfo, &run, repeats);
+}
+
+Datum
+maintain_fill(PG_FUNCTION_ARGS)
+{
+	LiveView   *view = live_view_open(load_spec(PG_GETARG_OID(0)), (Size) PG_GETARG_INT32(2) * 1024);
+	int64		n = live_view_fill(view, PG_GETARG_OID(1), NULL);
+
+	live_view_close(view);
+	PG_RETURN_INT64(n);
+}
+
+/* A view kept between statements. */
+static LiveView *kept = NULL;
+
+Datum
+maintain_keep(PG_FUNCTION_ARGS)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	if (kept != NULL)
+		live_view_close(kept);
+	kept = NULL;
+	kept = live_view_open(load_spec(PG_GETARG_OID(0)), 64 * 1024 * 1024);
+	MemoryContextSwitchTo(old);
+	PG_RETURN_VOID();
+}
+
+Datum
+maintain_kept_fold(PG_FUNCTION_ARGS)
+{
+	Rows		rows = read_rows(PG_GETARG_OID(0));
+	RowBatch   *batch = row_batch_create(rows.desc, Max((int) rows.n, 1));
+	FoldResult	result;
+
+	load_batch(batch, &rows, 0, (int) rows.n);
+	live_view_fold(kept, batch, DT_NOBEGIN, NULL, &result);
+	PG_RETURN_INT64(live_view_write(kept));
+}
+
+Datum
+maintain_kept_discard(PG_FUNCTION_ARGS)
+{
+	live_view_discard(kept);
+	PG_RETURN_VOID();
+}
+
+/* The server's numeric of a decimal text. */
+static Numeric
+server_numeric(const char *text)
+{
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+/* A random decimal: up to 16 digits before the point and 16 behind it; *value in units of 10^-16. */
+static char *
+random_decimal(pg_prng_state *random, int128 *value, int *dscale)
+{
+	int			whole = pg_prng_uint64_range(random, 0, 16);
+	StringInfoData text;
+
+	*dscale = pg_prng_uint64_range(random, 0, 16);
+	*value = 0;
+	initStringInfo(&text);
+	if (pg_prng_bool(random))
+		appendStringInfoChar(&text, '-');
+	for (int i = 0; i < whole + *dscale; i++)
+	{
+		int			digit = pg_prng_uint64_range(random, 0, 3) == 0 ? 0 : pg_prng_uint64_range(random, 0, 9);
+
+		if (i == whole)
+			appendStringInfoChar(&text, '.');
+		appendStringInfoChar(&text, '0' + digit);
+		*value = *value * 10 + digit;
+	}
+	if (whole + *dscale == 0)
+		appendStringInfoChar(&text, '0');
+	for (int i = *dscale; i < 16; i++)
+		*value *= 10;
+	if (text.data[0] == '-')
+		*value = -*value;
+	return text.data;
+}
+
+Datum
+maintain_numeric_images(PG_FUNCTION_ARGS)
+{
+	int			n = PG_GETARG_INT32(0);
+	pg_prng_state random;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "images", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	pg_prng_seed(&random, PG_GETARG_INT32(1));
+	for (int i = 0; i < n; i++)
+	{
+		int128		value;
+		int128		read = 0;
+		int			dscale;
+		int			read_dscale = 0;
+		char	   *text = random_decimal(&random, &value, &dscale);
+		Numeric		theirs = server_numeric(text);
+		Numeric		ours = numeric_image_make(value, 4, dscale);
+		NumericKind kind = numeric_image_read(NumericGetDatum(theirs), 4, &read, &read_dscale);
+
+		if (VARSIZE(theirs) != VARSIZE(ours) || memcmp(theirs, ours, VARSIZE(ours)) != 0)
+		{
+			MemoryContextSwitchTo(old);
+			PG_RETURN_TEXT_P(cstring_to_text(psprintf("made another image of %s", text)));
+		}
+		if (kind != NUMERIC_SMALL || read != value || read_dscale != dscale)
+		{
+			MemoryContextSwitchTo(old);
+			PG_RETURN_TEXT_P(cstring_to_text(psprintf("read %s wrongly", text)));
+		}
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(old);
+	PG_RETURN_TEXT_P(cstring_to_text("same"));
+}
