@@ -53,8 +53,9 @@ extern FoldGroup *group_cache_add(GroupCache *cache, const Datum *keys, const bo
 extern void group_cache_raise_key(GroupCache *cache, FoldGroup *group, const Datum *keys, const bool *nulls);
 extern void group_cache_meet_key(GroupCache *cache, FoldGroup *group, const Datum *stored, const bool *nulls);
 
-/* Hints that a group with this hash will be looked for. */
+/* Hints that a group with this hash will be looked for: first its place in the table, then itself. */
 extern void group_cache_prefetch(const GroupCache *cache, uint32 hash);
+extern void group_cache_prefetch_group(const GroupCache *cache, uint32 hash);
 
 /* Groups to be written, in the order they became so. */
 extern void group_cache_mark_dirty(GroupCache *cache, FoldGroup *group);

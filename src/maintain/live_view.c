@@ -254,6 +254,8 @@ read_keys(LiveView *view)
 										  view->key_nulls + i * nkeys);
 		group_cache_prefetch(view->cache, view->hashes[i]);
 	}
+	for (int i = 0; i < chunk->nrows; i++)
+		group_cache_prefetch_group(view->cache, view->hashes[i]);
 }
 
 /* The group of row i of the chunk; NULL: late.  Consecutive rows often share one. */
