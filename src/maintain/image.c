@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "utils/datum.h"
@@ -18,6 +19,7 @@
 
 #include "compat.h"
 #include "maintain/image.h"
+#include "maintain/numeric_image.h"
 
 /* Looks a type up. */
 ImageType
@@ -26,6 +28,7 @@ image_type(Oid type)
 	ImageType	result;
 
 	get_typlenbyval(type, &result.length, &result.by_value);
+	result.is_numeric = getBaseType(type) == NUMERICOID;
 	return result;
 }
 
@@ -68,8 +71,12 @@ image_compare(ImageType type, Datum a, Datum b)
 	Size		b_size;
 	const char *a_bytes = image_bytes(type, &a, &a_size);
 	const char *b_bytes = image_bytes(type, &b, &b_size);
-	int			order = memcmp(a_bytes, b_bytes, Min(a_size, b_size));
+	int			order = 0;
 
+	if (type.is_numeric)
+		order = numeric_image_dscale(a) - numeric_image_dscale(b);
+	if (order == 0)
+		order = memcmp(a_bytes, b_bytes, Min(a_size, b_size));
 	if (order != 0)
 		return order;
 	return a_size == b_size ? 0 : (a_size < b_size ? -1 : 1);

@@ -13,6 +13,7 @@ typedef struct ImageType
 {
 	int16		length;
 	bool		by_value;
+	bool		is_numeric;
 } ImageType;
 
 extern ImageType image_type(Oid type);
@@ -20,7 +21,7 @@ extern ImageType image_type(Oid type);
 /* Neither compressed nor external nor expanded: the value itself, or a copy in CurrentMemoryContext. */
 extern Datum image_plain(ImageType type, Datum value);
 
-/* memcmp order, a prefix first. */
+/* memcmp order, a prefix first; of two equal numerics the one with more decimal places is greater. */
 extern int	image_compare(ImageType type, Datum a, Datum b);
 
 /* Bytes a copy takes; 0 for by-value types. */

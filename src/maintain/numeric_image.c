@@ -65,6 +65,19 @@ special_kind(uint16 header)
 	}
 }
 
+/* The display scale. */
+int
+numeric_image_dscale(Datum numeric)
+{
+	uint16		header = read_uint16(VARDATA_ANY(DatumGetPointer(numeric)));
+
+	if ((header & KIND_MASK) == KIND_SPECIAL)
+		return -1;
+	if ((header & KIND_MASK) == KIND_SHORT)
+		return (header >> SHORT_DSCALE_SHIFT) & SHORT_DSCALE_MASK;
+	return header & LONG_DSCALE_MASK;
+}
+
 /* Reads a numeric: see the header. */
 NumericKind
 numeric_image_read(Datum numeric, int frac, int128 *value, int *dscale)
@@ -84,10 +97,10 @@ numeric_image_read(Datum numeric, int frac, int128 *value, int *dscale)
 	p += sizeof(uint16);
 	if ((header & KIND_MASK) == KIND_SPECIAL)
 		return special_kind(header);
+	*dscale = numeric_image_dscale(numeric);
 	if ((header & KIND_MASK) == KIND_SHORT)
 	{
 		negative = (header & SHORT_NEGATIVE) != 0;
-		*dscale = (header >> SHORT_DSCALE_SHIFT) & SHORT_DSCALE_MASK;
 		weight = header & SHORT_WEIGHT_MASK;
 		if (header & SHORT_WEIGHT_SIGN)
 			weight |= ~SHORT_WEIGHT_MASK;
@@ -95,7 +108,6 @@ numeric_image_read(Datum numeric, int frac, int128 *value, int *dscale)
 	else
 	{
 		negative = (header & KIND_MASK) == KIND_NEGATIVE;
-		*dscale = header & LONG_DSCALE_MASK;
 		weight = (int16) read_uint16(p);
 		p += sizeof(uint16);
 	}

@@ -27,6 +27,9 @@ typedef enum NumericKind
  */
 extern NumericKind numeric_image_read(Datum numeric, int frac, int128 *value, int *dscale);
 
+/* Its display scale; -1 for what is no finite number. */
+extern int	numeric_image_dscale(Datum numeric);
+
 /* value * 10000^-frac with that display scale, byte for byte as the server makes it. */
 extern Numeric numeric_image_make(int128 value, int frac, int dscale);
 

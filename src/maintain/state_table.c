@@ -401,6 +401,8 @@ state_table_update(StateTable *table, FoldGroup **groups, int64 n, StoreGroup st
 
 	if (n == 0)
 		return;
+	if (ItemPointerGetBlockNumber(&groups[n - 1]->tid) >= RelationGetNumberOfBlocks(table->relation))
+		refuse_changed(table);	/* truncated by a vacuum */
 	begin_writing(table);
 	old = MemoryContextSwitchTo(table->scratch);
 	while (first < n)

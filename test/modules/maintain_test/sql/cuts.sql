@@ -25,7 +25,7 @@ SELECT CASE WHEN g % 97 = 0 THEN NULL ELSE timestamptz '2024-10-27 00:00:00+02' 
        date '2024-01-01' + g % 366, time '00:00' + g % 1440 * interval '1 min', g % 100 * interval '1 h 3 s' + g % 5 * interval '1 month',
        nullif(g % 3, 2) = 1, (g % 256)::bit(8), CASE WHEN g % 5 = 0 THEN NULL ELSE md5((g % 401)::text) END, left(md5((g % 77)::text), g % 5),
        md5((g % 1009)::text)::uuid
-FROM generate_series(1, 20000) g;
+FROM generate_series(1, 6000) g;
 SELECT maintain_source('event');
 
 -- Checks one view over all ways to fold its source.
