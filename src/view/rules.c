@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -189,7 +190,8 @@ no_order_by(Query *query)
 {
 	if (query->sortClause == NIL)
 		return NULL;
-	return refuse(exprLocation((Node *) linitial_node(TargetEntry, query->targetList)),
+	return refuse(exprLocation((Node *) get_sortgroupclause_tle(linitial_node(SortGroupClause, query->sortClause),
+																query->targetList)->expr),
 				  "ORDER BY is not supported in the definition of a continuous view",
 				  "The live view is a set of groups without an order.",
 				  "Put ORDER BY in the query that reads the live view.");
