@@ -38,42 +38,79 @@ explain_conditions(ForeignScanState *node, ExplainState *es)
 						es);
 }
 
-/* "partition 3 from 5 upto 100, since ..." for a region that conditions leave. */
+/* "partitions 0 to 3:": which ones are meant by first to last; PG_INT32_MAX: however many there are. */
 static void
-append_region(StringInfo text, const char *which, Region region)
+append_partitions(StringInfo text, int32 first, int32 last)
 {
-	if (region_is_empty(region))
+	if (text->len > 0)
+		appendStringInfoString(text, "; ");
+	if (last < PG_INT32_MAX)
+		appendStringInfo(text, first == last ? "partition %d:" : "partitions %d to %d:", first, last);
+	else if (first > 0)
+		appendStringInfo(text, "partitions from %d:", first);
+	else
+		appendStringInfoString(text, "all partitions:");
+}
+
+/* "from offset 5 up to offset 9": a region that conditions leave. */
+static void
+append_region(StringInfo text, Region region)
+{
+	if (region.upto == region.from + 1)
+	{
+		appendStringInfo(text, " offset %lld", (long long) region.from);
 		return;
-	appendStringInfo(text, "%s%s", text->len > 0 ? "; " : "", which);
+	}
 	if (region.from > 0)
 		appendStringInfo(text, " from offset %lld", (long long) region.from);
+	if (region.since > PG_INT64_MIN)
+		appendStringInfo(text, " from timestamp %s",
+						 timestamptz_to_str(time_from_milliseconds(region.since)));
 	if (region.upto < PG_INT64_MAX)
 		appendStringInfo(text, " up to offset %lld", (long long) region.upto - 1);
 	else
 		appendStringInfoString(text, " up to the end");
-	if (region.since > PG_INT64_MIN && region.since < PG_INT64_MAX)
-		appendStringInfo(text, " from timestamp %s",
-						 timestamptz_to_str(time_from_milliseconds(region.since)));
+}
+
+/*
+ * Partitions with the same region, one group after the other.  Regions can differ
+ * only at partitions that the conditions name, so those and their next neighbours
+ * stand for all.
+ */
+static char *
+describe_regions(const RangeNode *root)
+{
+	StringInfoData text;
+	int			n;
+	int32	   *named = range_named_partitions(root, &n);
+	int32		first = 0;
+	Region		region = range_of_partition(root, 0);
+
+	initStringInfo(&text);
+	for (int i = 0; i <= 2 * n; i++)
+	{
+		int32		next = i == 2 * n ? PG_INT32_MAX : named[i / 2] + i % 2;
+		Region		after = range_of_partition(root, next);
+
+		if (next < first || (i < 2 * n && region_equal(region, after)))
+			continue;
+		if (!region_is_empty(region) && (next > first || i == 2 * n))
+		{
+			append_partitions(&text, first, i == 2 * n ? PG_INT32_MAX : next - 1);
+			append_region(&text, region);
+		}
+		first = next;
+		region = after;
+	}
+	return text.len > 0 ? text.data : "none";
 }
 
 /* What constants leave of the partitions; nothing when values are known only later. */
 static void
 explain_regions(TopicScan *scan, ExplainState *es)
 {
-	const RangeNode *root = scan->pushdown->root;
-	StringInfoData text;
-	int32	   *named;
-	int			n;
-
-	if (!pushdown_evaluate_constants(scan->pushdown))
-		return;
-	initStringInfo(&text);
-	named = range_named_partitions(root, &n);
-	for (int i = 0; i < n; i++)
-		append_region(&text, psprintf("partition %d", named[i]), range_of_partition(root, named[i]));
-	append_region(&text, n > 0 ? "other partitions" : "all partitions",
-				  range_of_partition(root, PG_INT32_MAX));
-	ExplainPropertyText("Offsets", text.len > 0 ? text.data : "none", es);
+	if (pushdown_evaluate_constants(scan->pushdown))
+		ExplainPropertyText("Offsets", describe_regions(scan->pushdown->root), es);
 }
 
 /* The offsets that were read. */

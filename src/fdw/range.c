@@ -110,7 +110,7 @@ region_of_time(int strategy, int64 value)
 {
 	Region		region = region_everything();
 
-	if (strategy >= BTEqualStrategyNumber)
+	if (strategy >= BTEqualStrategyNumber && value > 0)
 		region.since = value;
 	return region;
 }

@@ -49,6 +49,13 @@ region_is_empty(Region region)
 	return region.from >= region.upto;
 }
 
+static inline bool
+region_equal(Region a, Region b)
+{
+	return (region_is_empty(a) && region_is_empty(b)) ||
+		(a.from == b.from && a.upto == b.upto && a.since == b.since);
+}
+
 /* The partitions that conditions name, rising, without repetition; palloc'd. */
 extern int32 *range_named_partitions(const RangeNode *node, int *n);
 
