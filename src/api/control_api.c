@@ -18,6 +18,7 @@
 PG_FUNCTION_INFO_V1(deltaflow_pause);
 PG_FUNCTION_INFO_V1(deltaflow_resume);
 PG_FUNCTION_INFO_V1(deltaflow_resume_all);
+PG_FUNCTION_INFO_V1(deltaflow_run_once);
 PG_FUNCTION_INFO_V1(deltaflow_wait);
 
 /* The ingest or view whose name is the first argument. */
@@ -48,6 +49,13 @@ PGDLLEXPORT Datum
 deltaflow_resume_all(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(control_resume_all());
+}
+
+/* deltaflow.run_once(name) */
+PGDLLEXPORT Datum
+deltaflow_run_once(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(control_run_once(named_object(fcinfo)));
 }
 
 /* deltaflow.wait(name, timeout) */

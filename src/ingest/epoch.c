@@ -122,10 +122,11 @@ next_chunk(Pipeline *pipeline)
 	int			allowed = records_allowed(pipeline) - attempt->taken;
 	size_t		bytes = 0;
 
-	if (allowed <= 0)
+	attempt->full = allowed <= 0 || (attempt->taken == batch->nrecords && is_full(pipeline));
+	if (attempt->full)
 		return false;
 	if (attempt->taken == batch->nrecords &&
-		(is_full(pipeline) || consumer_poll(pipeline->consumer, batch, Min(allowed, POLL_RECORDS)) == 0))
+		consumer_poll(pipeline->consumer, batch, Min(allowed, POLL_RECORDS)) == 0)
 		return false;
 
 	chunk->first = attempt->taken;
@@ -360,6 +361,12 @@ pipeline_drain_wakeup(Pipeline *pipeline)
 {
 	if (pipeline->consumer != NULL)
 		consumer_drain_wakeup(pipeline->consumer);
+}
+
+bool
+pipeline_full(const Pipeline *pipeline)
+{
+	return pipeline->attempt.full;
 }
 
 long

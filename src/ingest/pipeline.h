@@ -94,6 +94,7 @@ typedef struct Attempt
 	int			row;			/* in the chunk's rows, while storing; -1: no particular one */
 	PipelineView *view;			/* in STAGE_FOLD */
 	int			taken;			/* records of the batch begun with */
+	bool		full;			/* it stopped at a limit: more is waiting */
 	bool		reload;			/* the catalog has moved on: nothing was done */
 	TimestampTz began;
 } Attempt;

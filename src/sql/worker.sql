@@ -33,6 +33,10 @@ CREATE FUNCTION deltaflow.resume_all() RETURNS bigint
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'deltaflow_resume_all';
 COMMENT ON FUNCTION deltaflow.resume_all() IS 'resumes every paused or failed ingest and view of the caller; how many';
 
+CREATE FUNCTION deltaflow.run_once(name text) RETURNS bigint
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'deltaflow_run_once';
+COMMENT ON FUNCTION deltaflow.run_once(text) IS 'processes what is available now in this session; records taken';
+
 CREATE FUNCTION deltaflow.wait(name text, timeout interval DEFAULT '1 minute') RETURNS boolean
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'deltaflow_wait';
 COMMENT ON FUNCTION deltaflow.wait(text, interval) IS

@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
@@ -22,6 +23,7 @@
 
 #include "catalog/catalog.h"
 #include "compat.h"
+#include "ingest/epoch.h"
 #include "view/ddl.h"
 #include "worker/control.h"
 #include "worker/wake.h"
@@ -150,4 +152,18 @@ control_resume_all(void)
 		}
 	}
 	return resumed;
+}
+
+int64
+control_run_once(const NamedObject *object)
+{
+	const PipelineRow *row = object->pipeline;
+
+	check_owner(object);
+	if (row->system_identifier != (int64) GetSystemIdentifier() || row->database_id != MyDatabaseId)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pipeline \"%s\" was made in another database or server", row->name),
+				 errhint("If it is to run here, call deltaflow.resume('%s') first.", row->name)));
+	return pipeline_run_once(row->id);
 }

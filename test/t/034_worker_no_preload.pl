@@ -39,7 +39,7 @@ is($node->safe_psql('postgres', q{SELECT deltaflow.run_once('counts')}), 50, 'is
 is($node->safe_psql('postgres', 'SELECT sum(n) FROM counts'), 150, 'once');
 $node->psql('postgres', q{SELECT deltaflow.resume('events')}, stderr => \$error);
 like($error, qr/NOTICE.*no worker will process "events"/, 'resume says that nothing will move by itself');
-$node->psql('postgres', 'SET deltaflow.nonsense = 1', stderr => \$error);
+$node->psql('postgres', 'SELECT deltaflow.workers_possible(); SET deltaflow.nonsense = 1', stderr => \$error);
 like($error, qr/invalid configuration parameter name/, 'misspelt settings are refused');
 check_books($node, 'in the foreground');
 
