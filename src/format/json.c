@@ -305,12 +305,15 @@ walk_message(Decoder *decoder, const char *data, size_t len)
 {
 	JsonDecoder *state = decoder->state;
 	JsonFields *unknown = decoder->unknown_fields ? &state->unknown : NULL;
-	JsonWalkResult result = json_walk(state->parser, data, len, &state->root, state->tokens, unknown);
+	int			max_depth = value_limits().depth;
+	JsonWalkResult result = json_walk(state->parser, data, len, max_depth,
+									  &state->root, state->tokens, unknown);
 
 	if (result == JSON_WALK_OK && unknown != NULL && unknown->missing > 0)
 	{
 		enlarge_unknown(decoder, unknown);
-		result = json_walk(state->parser, data, len, &state->root, state->tokens, unknown);
+		result = json_walk(state->parser, data, len, max_depth,
+						   &state->root, state->tokens, unknown);
 	}
 	return result;
 }

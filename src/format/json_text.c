@@ -83,7 +83,7 @@ take_unicode(const char **text, const char *end, unsigned *code)
 	*code = first;
 	if (first < 0xD800 || first > 0xDBFF)
 		return JSON_FINE;
-	if (end - *text < 6 || (*text)[0] != '\\' || (*text)[1] != 'u')
+	if (end - *text < 2 || (*text)[0] != '\\' || (*text)[1] != 'u')
 		return JSON_LONE_HIGH_SURROGATE;
 	second = take_hex(*text + 2, end);
 	if (second < 0)

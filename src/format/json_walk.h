@@ -101,9 +101,9 @@ typedef enum JsonWalkResult
 /*
  * data[len .. len + JSON_WALK_PADDING) must be readable; its content does not
  * matter.  Fills tokens[] for every node; of a key given twice the last counts.
- * unknown may be NULL.
+ * unknown may be NULL.  The message's own brackets are depth 1.
  */
-extern JsonWalkResult json_walk(JsonParser *parser, const char *data, size_t len,
+extern JsonWalkResult json_walk(JsonParser *parser, const char *data, size_t len, int max_depth,
 								JsonNode *root, JsonToken *tokens, JsonFields *unknown);
 extern const char *json_walk_problem(const JsonParser *parser);
 

@@ -49,6 +49,7 @@ struct Walk
 	const char *data;
 	const char *end;
 	const uint32_t *at;			/* offset of the current token; one behind the last is the length */
+	int			room;			/* levels that may still be opened */
 	JsonToken  *tokens;
 	JsonFields *unknown;
 };
@@ -326,13 +327,13 @@ is_container(const char *token)
 	return *token == '{' || *token == '[';
 }
 
-/* Moves behind the container that starts at `token`; its last character, or null. */
-const char *
-skip_container(Walk &walk)
+/* Moves behind the container whose bracket was taken; *last is its closing one. */
+error_code
+skip_container(Walk &walk, const char **last)
 {
 	int			depth = 1;
 
-	for (;;)
+	while (depth <= walk.room)
 	{
 		const char *token = take_token(walk);
 
@@ -344,15 +345,17 @@ skip_container(Walk &walk)
 				break;
 			case '}':
 			case ']':
+				*last = token;
 				if (--depth == 0)
-					return token;
+					return SUCCESS;
 				break;
 			case '\0':
 				if (token == nothing)
-					return nullptr;
+					return INCOMPLETE_ARRAY_OR_OBJECT;
 				break;
 		}
 	}
+	return DEPTH_ERROR;
 }
 
 /* A value that starts at `token`, as text; the walk stands behind its first token. */
@@ -363,9 +366,7 @@ set_value(JsonToken *value, const char *token, Walk &walk)
 
 	if (!is_container(token))
 		return set_scalar(value, token, walk);
-	last = skip_container(walk);
-	if (last == nullptr)
-		return INCOMPLETE_ARRAY_OR_OBJECT;
+	SIMDJSON_TRY(skip_container(walk, &last));
 	value->kind = *token == '{' ? JSON_OBJECT : JSON_ARRAY;
 	value->text = token;
 	value->len = last + 1 - token;
@@ -385,7 +386,11 @@ take_inner(const char *token, JsonNode *node, Walk &walk)
 		walk.tokens[i].kind = JSON_ABSENT;
 	if (*token != '{')
 		return set_value(value, token, walk);
+	if (walk.room == 0)
+		return DEPTH_ERROR;
+	walk.room--;
 	SIMDJSON_TRY(walk_object(node, false, walk));
+	walk.room++;
 	value->kind = JSON_OBJECT;
 	value->text = token;
 	value->len = walk.data + walk.at[-1] + 1 - token;
@@ -420,9 +425,7 @@ take_value(const char *key, const char *token, JsonNode *child, bool outermost, 
 			: set_value(&walk.tokens[child->token], token, walk);
 	if (child == nullptr && outermost && walk.unknown != nullptr)
 		return keep_unknown(key, token, walk);
-	if (is_container(token) && skip_container(walk) == nullptr)
-		return INCOMPLETE_ARRAY_OR_OBJECT;
-	return SUCCESS;
+	return is_container(token) ? skip_container(walk, &token) : SUCCESS;
 }
 
 /*
@@ -483,6 +486,7 @@ walk_document(ondemand::parser &parser, const char *data, size_t len, JsonNode *
 
 	if (tokens.error())
 		return tokens.error();
+	walk.room--;
 	walk.data = data;
 	walk.end = data + len;
 	walk.at = std::move(tokens).value_unsafe().position();
@@ -509,10 +513,10 @@ json_parser_destroy(JsonParser *parser)
 }
 
 extern "C" JsonWalkResult
-json_walk(JsonParser *parser, const char *data, size_t len,
+json_walk(JsonParser *parser, const char *data, size_t len, int max_depth,
 		  JsonNode *root, JsonToken *tokens, JsonFields *unknown)
 {
-	Walk		walk = {nullptr, nullptr, nullptr, tokens, unknown};
+	Walk		walk = {nullptr, nullptr, nullptr, max_depth, tokens, unknown};
 
 	for (int i = 0; i <= root->last_token; i++)
 		tokens[i].kind = JSON_ABSENT;

@@ -14,8 +14,9 @@
  *		functions take no lock, pin no buffer or cache entry while they may throw,
  *		and touch no catalog.  (Arrays and ranges look their element type up on the
  *		first call; that is complete before the first byte is parsed.)
- *	2.	The error is one of the data: class 22, or 54 (a limit such as nesting).
- *		Cancel, shutdown, lack of memory and everything else are thrown on.
+ *	2.	The error is one of the data: class 22, 54 (a limit such as nesting), or the
+ *		syntax error that some input functions report.  Cancel, shutdown, lack of
+ *		memory and everything else are thrown on.
  *	3.	What errfinish() and the throw itself change is put back: the exception and
  *		context stacks (PG_TRY does), the memory context, and the interrupt holdoff
  *		count, which errfinish() sets to zero.
@@ -63,7 +64,8 @@ blames_data(int sqlstate)
 {
 	int			class = ERRCODE_TO_CATEGORY(sqlstate);
 
-	return class == ERRCODE_DATA_EXCEPTION || class == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+	return class == ERRCODE_DATA_EXCEPTION || class == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
+		sqlstate == ERRCODE_SYNTAX_ERROR;
 }
 
 /* Runs body(arg) and turns an error in the data into a refusal. */

@@ -9,7 +9,7 @@
  *
  *		JSON value		into json, jsonb	array, composite	other types
  *		null, absent	NULL				NULL				NULL
- *		string			the value			refused				its text, to the input function
+ *		string			the value			its text, to the type's input function
  *		number			the value			refused				its digits, to the input function;
  *															    for dates and times only with a unit
  *		true, false		the value			refused				'true', 'false', to the input function
@@ -297,23 +297,17 @@ refuse_kind(ValueReader *reader, const JsonToken *token, Refusal *refusal)
 static bool
 from_token(ValueReader *reader, const JsonToken *token, Datum *value, Refusal *refusal)
 {
-	if (reader->takes_json)
+	if (reader->takes_json || token->kind == reader->container)
 		return from_any(reader, token, value, refusal);
+	if (token->kind == JSON_STRING)
+		return from_string(reader, token, value, refusal);
 	if (reader->container != JSON_ABSENT)
-		return token->kind == reader->container
-			? from_any(reader, token, value, refusal)
-			: refuse_kind(reader, token, refusal);
-	switch (token->kind)
-	{
-		case JSON_STRING:
-			return from_string(reader, token, value, refusal);
-		case JSON_NUMBER:
-			return from_number(reader, token, value, refusal);
-		case JSON_BOOL:
-			return from_bool(reader, token, value, refusal);
-		default:
-			return refuse_kind(reader, token, refusal);
-	}
+		return refuse_kind(reader, token, refusal);
+	if (token->kind == JSON_NUMBER)
+		return from_number(reader, token, value, refusal);
+	if (token->kind == JSON_BOOL)
+		return from_bool(reader, token, value, refusal);
+	return refuse_kind(reader, token, refusal);
 }
 
 /* Whether a JSON number is a plain integer that fits the column: the hot case. */

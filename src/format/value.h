@@ -47,8 +47,9 @@ struct ValueReader
 
 	/* arrays and composites: json[b]_to_record over one column */
 	JsonKind	container;		/* JSON_ARRAY, JSON_OBJECT, or JSON_ABSENT: a scalar type */
-	bool		container_exact;	/* numbers' texts are kept */
-	FmgrInfo	populate;
+	bool		container_exact;	/* numbers' texts are kept where possible */
+	FmgrInfo	populate_json;
+	FmgrInfo	populate_jsonb;
 	TupleDesc	populate_desc;
 };
 

@@ -5,7 +5,8 @@
  * This is core's own code: jsonb_to_record() over one column of the wanted type,
  * called with the row type where a FROM clause would give it.  Where the elements
  * are numeric or text, json_to_record() takes its place, because it keeps the text
- * of numbers.  Element types may have any input function: when all are pure, an
+ * of numbers (but not for objects as elements of text[], of which jsonb's text is
+ * wanted).  Element types may have any input function: when all are pure, an
  * error in the data becomes a refusal, else it is thrown.
  */
 #include "postgres.h"
@@ -47,7 +48,8 @@ container_compile(ValueReader *reader)
 	else
 		return;
 	reader->container_exact = OidIsValid(element) && keeps_number_text(getBaseType(element));
-	fmgr_info(reader->container_exact ? F_JSON_TO_RECORD : F_JSONB_TO_RECORD, &reader->populate);
+	fmgr_info(F_JSON_TO_RECORD, &reader->populate_json);
+	fmgr_info(F_JSONB_TO_RECORD, &reader->populate_jsonb);
 	reader->populate_desc = CreateTemplateTupleDesc(1);
 	TupleDescInitEntry(reader->populate_desc, 1, "v", reader->base, reader->typmod, 0);
 	BlessTupleDesc(reader->populate_desc);
@@ -74,6 +76,7 @@ has_bare_number(const char *text, size_t len)
 typedef struct PopulateCall
 {
 	ValueReader *reader;
+	bool		exact;
 	char	   *object;			/* {"v": the value} */
 	Datum		value;
 } PopulateCall;
@@ -85,7 +88,7 @@ call_populate(void *arg)
 	PopulateCall *call = arg;
 	ValueReader *reader = call->reader;
 	ReturnSetInfo where = {T_ReturnSetInfo};
-	Datum		json = DirectFunctionCall1(reader->container_exact ? json_in : jsonb_in,
+	Datum		json = DirectFunctionCall1(call->exact ? json_in : jsonb_in,
 										   CStringGetDatum(call->object));
 	Datum		record;
 	bool		isnull;
@@ -94,7 +97,7 @@ call_populate(void *arg)
 
 	where.expectedDesc = reader->populate_desc;
 	where.allowedModes = SFRM_ValuePerCall;
-	InitFunctionCallInfoData(*fcinfo, &reader->populate, 1, InvalidOid, NULL, (Node *) &where);
+	InitFunctionCallInfoData(*fcinfo, call->exact ? &reader->populate_json : &reader->populate_jsonb, 1, InvalidOid, NULL, (Node *) &where);
 	fcinfo->args[0].value = json;
 	fcinfo->args[0].isnull = false;
 	record = FunctionCallInvoke(fcinfo);
@@ -114,6 +117,7 @@ container_from_json(ValueReader *reader, const char *text, size_t len,
 		return refuse_record(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
 					  "element for column \"%s\" of type %s depends on the clock or has no unit",
 					  reader->column, format_type_be(reader->type));
+	call.exact = reader->container_exact && memchr(text, '{', len) == NULL;
 	call.object = psprintf("{\"v\": %.*s}", (int) len, text);
 	if (!reader->pure)
 		call_populate(&call);

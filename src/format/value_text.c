@@ -139,7 +139,8 @@ number_to_float4(ValueReader *reader, const char *text, size_t len, Datum *value
 
 /*
  * What numeric_in would make huge: digits are counted and an exponent is read
- * whatever stands between them, so that no spelling slips through.
+ * whatever stands between them, so that no spelling slips through.  A text with
+ * other characters is no decimal number, and the input function's to refuse.
  */
 static JsonFault
 numeric_cost(const char *text, size_t len)
@@ -160,6 +161,8 @@ numeric_cost(const char *text, size_t len)
 		}
 		else if (text[i] == 'e' || text[i] == 'E')
 			behind_e = true;
+		else if (strchr("+-._ \t\n\v\f\r", text[i]) == NULL)
+			return JSON_FINE;
 	}
 	if (digits > limits.digits)
 		return JSON_TOO_MANY_DIGITS;
@@ -280,17 +283,18 @@ text_to_uuid(ValueReader *reader, const char *text, size_t len, Datum *value, Re
 
 /* ---- dates and times ---- */
 
-/* Any date/time type by its input function, unless the clock has a say. */
+/* Any date/time type by its input function, unless the clock had a say. */
 static bool
 datetime_by_input(ValueReader *reader, const char *text, size_t len, Datum *value, Refusal *refusal)
 {
-	if (mentions_clock(text, len) ||
-		(reader->base == TIMETZOID && !names_offset(text, len)))
-		return refuse_with_detail(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
-							 psprintf("value of type %s depends on the clock: \"%s\"",
-									  format_type_be(reader->base), excerpt(text, len)),
-							 NULL);
-	return text_by_input(reader, text, len, value, refusal);
+	if (!text_by_input(reader, text, len, value, refusal))
+		return false;
+	if (!mentions_clock(text, len) &&
+		(reader->base != TIMETZOID || names_offset(text, len)))
+		return true;
+	return refuse_record(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
+						 "value of type %s depends on the clock: \"%s\"",
+						 format_type_be(reader->base), excerpt(text, len));
 }
 
 /* Seconds west of Greenwich of the session's zone at a local time. */
@@ -326,10 +330,6 @@ precision_holds(const ValueReader *reader, const IsoTime *iso)
 {
 	return reader->typmod < 0 || iso->fraction_digits <= reader->typmod;
 }
-
-static bool
-text_to_timestamptz(ValueReader *reader, const char *text, size_t len,
-					Datum *value, Refusal *refusal);
 
 /* The number of a column with a unit may also come as a string. */
 static bool

@@ -10,8 +10,10 @@
 
 #include <time.h>
 
-#include "access/relation.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/tupmacs.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -23,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
@@ -176,8 +179,13 @@ image_of(Datum value, Oid type)
 	get_typlenbyval(type, &len, &byval);
 	if (len == -1)
 		value = PointerGetDatum(PG_DETOAST_DATUM(value));
-	from = byval ? (char *) &value : DatumGetPointer(value);
-	size = byval ? sizeof(Datum) : datumGetSize(value, byval, len);
+	from = DatumGetPointer(value);
+	size = datumGetSize(value, byval, len);
+	if (byval)
+	{
+		from = palloc0(sizeof(Datum));
+		store_att_byval(from, value, len);
+	}
 	image = palloc(VARHDRSZ + size);
 	SET_VARSIZE(image, VARHDRSZ + size);
 	memcpy(VARDATA(image), from, size);
@@ -235,12 +243,75 @@ record_of_args(FunctionCallInfo fcinfo)
 	return record;
 }
 
+/* A decoder that lives as long as the query, and what it was made from. */
+typedef struct CachedDecoder
+{
+	Oid			relid;
+	Topic	   *topic;
+	Decoder    *decoder;
+} CachedDecoder;
+
+static CachedDecoder *
+cached_decoder(FunctionCallInfo fcinfo)
+{
+	CachedDecoder *cached = fcinfo->flinfo->fn_extra;
+	MemoryContext caller;
+
+	if (cached != NULL && cached->relid == PG_GETARG_OID(0) &&
+		strcmp(cached->topic->format, text_to_cstring(PG_GETARG_TEXT_PP(2))) == 0)
+		return cached;
+	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	cached = palloc(sizeof(CachedDecoder));
+	cached->relid = PG_GETARG_OID(0);
+	cached->topic = topic_of_args(fcinfo);
+	cached->decoder = decoder_create(cached->topic, needed_of_arg(fcinfo, 6));
+	fcinfo->flinfo->fn_extra = cached;
+	MemoryContextSwitchTo(caller);
+	return cached;
+}
+
+/* Decodes; an error thrown becomes a refusal too, and *thrown. */
+static bool
+decode_or_catch(Decoder *decoder, const KafkaRecord *record, Datum *values, bool *isnull,
+				Refusal *refusal, bool *thrown)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool fine = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		fine = decoder_decode(decoder, record, values, isnull, refusal);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		memset(refusal, 0, sizeof(*refusal));
+		refusal->sqlstate = error->sqlerrcode;
+		refusal->message = error->message;
+		refusal->stage = "thrown";
+		*thrown = true;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return fine;
+}
+
 /* (row_text, image, sqlstate, stage, message, detail, column_name) */
 Datum
 format_test_decode(PG_FUNCTION_ARGS)
 {
-	Topic	   *topic = topic_of_args(fcinfo);
-	Decoder    *decoder = decoder_create(topic, needed_of_arg(fcinfo, 6));
+	CachedDecoder *cached = cached_decoder(fcinfo);
+	Topic	   *topic = cached->topic;
 	KafkaRecord record = record_of_args(fcinfo);
 	Datum	   *values = palloc0(sizeof(Datum) * (topic->desc->natts + 1));
 	bool	   *isnull = palloc0(sizeof(bool) * (topic->desc->natts + 1));
@@ -248,23 +319,22 @@ format_test_decode(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Datum		result[7] = {0};
 	bool		nulls[7] = {true, true, true, true, true, true, true};
+	bool		thrown = false;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "no composite");
 	memset(&refusal, 0x7f, sizeof(refusal));	/* all parts must be set */
-	if (decoder_decode(decoder, &record, values, isnull, &refusal))
+	if (decode_or_catch(cached->decoder, &record, values, isnull, &refusal, &thrown))
 	{
 		HeapTuple	row = heap_form_tuple(topic->desc, values, isnull);
 
 		BlessTupleDesc(topic->desc);
 		result[0] = CStringGetTextDatum(OidOutputFunctionCall(F_RECORD_OUT,
-															 heap_copy_tuple_as_datum(row, topic->desc)));
+															  heap_copy_tuple_as_datum(row, topic->desc)));
 		nulls[0] = false;
+		nulls[1] = isnull[0];
 		if (!isnull[0])
-		{
 			result[1] = PointerGetDatum(image_of(values[0], TupleDescAttr(topic->desc, 0)->atttypid));
-			nulls[1] = false;
-		}
 	}
 	else
 	{
@@ -278,7 +348,6 @@ format_test_decode(PG_FUNCTION_ARGS)
 				result[2 + i] = CStringGetTextDatum(parts[i]);
 		}
 	}
-	decoder_destroy(decoder);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, result, nulls)));
 }
 

@@ -1,0 +1,51 @@
+--
+-- Rows to records, and back.
+--
+CREATE EXTENSION format_test;
+SET TimeZone = 'Asia/Kolkata';
+SET DateStyle = 'ISO, MDY';
+
+CREATE TYPE pair AS (a int, b text);
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE TABLE all_types (i2 int2, i8 int8, f float8, n numeric(12,3), b bool, t text, v varchar(5), u uuid, y bytea, d date, tm time, ts timestamp, tz timestamptz, iv interval, j json, jb jsonb, a int[], p pair, ps pair[], m mood, r int4range);
+INSERT INTO all_types VALUES
+    (1, -9223372036854775808, 0.1, 12.5, true, E'a"b\\c\n\u0001ä😀', 'xy', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '\xdeadbeef', '2026-11-01', '12:34:56.789', '2026-11-01 00:00:00.123', '2026-11-01 00:00:00.123456+00', '1 day 02:03:04', '{"a": [1, "x"]}', '{"k": null}', '{1,NULL,3}', '(1,"x ""y""")', '{"(1,x)",NULL}', 'ok', '[1,5)'),
+    (NULL, NULL, 'NaN', 'NaN', false, '', '', NULL, '', 'infinity', '00:00', '-infinity', 'infinity', '-1 mon', '5', '"s"', '{}', NULL, '{}', NULL, 'empty'),
+    (NULL, NULL, '-Infinity', NULL, NULL, 'null', NULL, NULL, NULL, '0044-03-15 BC', NULL, '4714-11-24 BC', '294276-12-31 23:59:59', NULL, 'null', NULL, '{{1,2},{3,4}}', '(,)', NULL, NULL, NULL);
+SELECT encode_row('all_types', x) FROM all_types x;
+
+-- what is written reads back as the same row
+SELECT format, count(*) AS rows, count(*) FILTER (WHERE d.row_text = x::text) AS same
+FROM all_types x, unnest('{json,csv}'::text[]) format, decode_record('all_types', convert_to(encode_row('all_types', x, format), 'UTF8'), format) d
+GROUP BY format ORDER BY format;
+-- but a json null in a json column is NULL
+SELECT format, x::text, coalesce(d.row_text, d.message_text)
+FROM all_types x, unnest('{json,csv}'::text[]) format, decode_record('all_types', convert_to(encode_row('all_types', x, format), 'UTF8'), format) d
+WHERE d.row_text IS DISTINCT FROM x::text ORDER BY format;
+
+-- nested paths, units, metadata
+CREATE TABLE event (kind int, auction bigint, price numeric, name text, at timestamptz, day date, k text, part int, h jsonb, hs text[], off bigint);
+CREATE FUNCTION write(e event, format text DEFAULT 'json', options text[] DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
+    SELECT encode_row('event', e, format, NULL, options, '{{auction,field,bid.auction},{price,field,bid.price},{name,field,person.name},{at,field,bid.at},{at,unit,ms},{day,unit,s},{k,metadata,key},{part,metadata,partition},{h,metadata,headers},{hs,metadata,headers},{off,metadata,offset}}')
+$$;
+SELECT write(ROW(2, 1001, 1.50, NULL, '2026-11-01 00:00:00.1239Z', '2026-11-01', 'key', 3, '[["a","b"],["a",null]]', NULL, NULL)::event);
+SELECT write(ROW(1, NULL, NULL, 'Ann', NULL, '1969-12-31', NULL, NULL, NULL, '{{a,b},{c,NULL}}', NULL)::event);
+SELECT write(ROW(NULL, NULL, NULL, NULL, NULL, NULL, 'k', NULL, NULL, NULL, NULL)::event);
+SELECT write(ROW(NULL, NULL, NULL, NULL, '1960-01-01 00:00:00.0001Z', 'infinity', 'k"', NULL, NULL, NULL, NULL)::event, options => '{key_format,json}');
+SELECT write(ROW(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 5)::event);
+SELECT write(ROW(1, NULL, NULL, NULL, NULL, NULL, NULL, -1, NULL, NULL, NULL)::event);
+SELECT write(ROW(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{"a":"b"}', NULL, NULL)::event);
+SELECT write(ROW(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '[["a",1]]', NULL, NULL)::event);
+SELECT write(ROW(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{a,b}', NULL)::event);
+
+-- two columns of one field cannot be written
+SELECT encode_row('event', ROW(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event, column_options => '{{auction,field,kind}}');
+SELECT encode_row('event', ROW(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event, column_options => '{{auction,field,kind.x}}');
+
+-- csv and raw
+CREATE TABLE csv_line (a int, b text, c text);
+SELECT encode_row('csv_line', l, 'csv') FROM unnest(ARRAY[ROW(1, 'x,y', 'q"q'), ROW(2, '', NULL), ROW(NULL, NULL, 'x'), ROW(NULL, NULL, NULL), ROW(3, E'a\nb', ' c ')]::csv_line[]) l;
+SELECT encode_row('csv_line', ROW(1, 'NULL', NULL)::csv_line, 'csv', options => '{delimiter,|,"null","NULL",quote,''}');
+CREATE TABLE raw_bytes (v bytea);
+CREATE TABLE raw_json (v jsonb);
+SELECT encode_row('raw_bytes', ROW('abc')::raw_bytes, 'raw'), encode_row('raw_json', ROW('{"a":  1}')::raw_json, 'raw'), encode_row('raw_json', ROW(NULL)::raw_json, 'raw');
