@@ -279,11 +279,15 @@ probe_index(StateTable *table, FoldGroup *group)
 bool
 state_table_find(StateTable *table, FoldGroup *group, Datum **values, bool **isnull)
 {
+	MemoryContext old = MemoryContextSwitchTo(table->context);	/* scans allocate as they go */
 	HeapTuple	tuple;
+	bool		found;
 
 	if (table->found == NULL)
 		begin_finding(table);
-	if (!(table->index != NULL ? probe_index(table, group) : first_row(table, table->found)))
+	found = table->index != NULL ? probe_index(table, group) : first_row(table, table->found);
+	MemoryContextSwitchTo(old);
+	if (!found)
 		return false;
 
 	tuple = ExecFetchSlotHeapTuple(table->found, false, NULL);

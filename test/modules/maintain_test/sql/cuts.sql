@@ -64,7 +64,7 @@ SELECT deltaflow.create_view('exact', $$
     SELECT date_bin('10 min', at, '2000-01-01') AS w, k, count(*) AS n, count(name) AS names, sum(small) AS s2, sum(i) AS s4, sum(big) AS s8,
            sum(amount) AS sn, avg(small) AS a2, avg(i) AS a4, avg(big) AS a8, avg(amount) AS an,
            min(i) AS lo, max(i) AS hi, min(name) AS first, max(name COLLATE "C") AS last, min(day) AS d, max(clock) AS c,
-           max(at) AS t, min(amount) AS least, bool_and(flag) AS every, bool_or(flag) AS any, bit_and(small) AS ba, bit_or(i) AS bo,
+           max(at) AS t, min(amount) AS least, bool_and(flag) AS every, bool_or(flag) AS some, bit_and(small) AS ba, bit_or(i) AS bo,
            sum(i) FILTER (WHERE flag) AS sf, count(*) FILTER (WHERE i > 0 AND flag IS NOT NULL) AS nf
     FROM event WHERE i IS DISTINCT FROM 17 GROUP BY 1, 2 $$);
 SELECT * FROM check_cuts('exact', 'exact_state', 'exact_batch');
