@@ -100,6 +100,7 @@ object_ownercheck(Oid classid, Oid objectid, Oid roleid)
 /* 18: the functions that print EXPLAIN's properties left explain.h */
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
+#include "commands/explain_state.h"
 #endif
 
 /* 16: leaf maps are made on demand */

@@ -8,6 +8,7 @@
 #include "commands/explain.h"
 #include "foreign/fdwapi.h"
 
+#include "compat.h"
 #include "fdw/topic.h"
 #include "kafka/consumer.h"
 
