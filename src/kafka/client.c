@@ -45,7 +45,7 @@
 
 /* How long a blocking call of the library may last before we look for a cancel. */
 #define FIRST_STEP_MS	100
-#define LONGEST_STEP_MS	1000
+#define LONGEST_STEP_MS	2000
 
 /* Destroying: so long for partitions to stop, and for all of it. */
 #define CLOSE_STEPS		50
