@@ -47,6 +47,9 @@
 #define FIRST_STEP_MS	100
 #define LONGEST_STEP_MS	2000
 
+/* How long other brokers are tried when one would not let us in. */
+#define REFUSED_PATIENCE_MS	1000
+
 /* Destroying: so long for partitions to stop, and for all of it. */
 #define CLOSE_STEPS		50
 #define CLOSE_STEP_MS	10
@@ -488,7 +491,11 @@ take_error(KafkaClient *client, rd_kafka_resp_err_t err, const char *text, bool 
 	if (kind == KAFKA_BROKER_AWAY && client->last_trouble[0] != '\0')
 		text = client->last_trouble;
 	if (kind == KAFKA_REFUSED)
+	{
 		strlcpy(client->last_trouble, text, sizeof(client->last_trouble));
+		hide_secrets(client, client->last_trouble);
+		client->refused_at = GetCurrentTimestamp();
+	}
 	if (kind != KAFKA_NO_FAULT)
 		client_keep_fault(client, kind, -1, text);
 }
@@ -615,13 +622,9 @@ client_raise(KafkaClient *client, rd_kafka_resp_err_t err, const char *what)
 
 	client_serve(client, NULL, NULL);
 	/* the reason behind a plain time-out: refused connection, failed authentication */
-	if (kind == KAFKA_BROKER_AWAY && client->last_trouble[0] != '\0')
+	if ((kind == KAFKA_BROKER_AWAY || err == RD_KAFKA_RESP_ERR__AUTHENTICATION) &&
+		client->last_trouble[0] != '\0')
 		detail = client->last_trouble;
-	for (int i = 0; kind == KAFKA_BROKER_AWAY && i < client->nfaults; i++)
-	{
-		if (client->faults[i].kind == KAFKA_REFUSED)
-			kind = KAFKA_REFUSED;
-	}
 	ereport(ERROR,
 			(errcode(fault_reports[kind].sqlstate),
 			 errmsg("could not %s topic \"%s\"", what, client->topic),
@@ -632,24 +635,32 @@ client_raise(KafkaClient *client, rd_kafka_resp_err_t err, const char *what)
 /*
  * The library cannot be interrupted in a blocking call, so each call is short and
  * an unanswered one is repeated with more time: an answer that takes longer than
- * the step is lost.  Errors that may pass are tried again until the time is over.
+ * the step is lost.  Errors that may pass are tried again until the time is over;
+ * brokers that do not let us in get a moment for one that does.
  */
 rd_kafka_resp_err_t
 client_ask(KafkaClient *client, KafkaQuestion question, void *arg, int timeout_ms)
 {
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	TimestampTz start = GetCurrentTimestamp();
+	TimestampTz end = TimestampTzPlusMilliseconds(start, timeout_ms);
 	int			step = FIRST_STEP_MS;
 
 	for (;;)
 	{
+		TimestampTz now;
 		long		left;
 		rd_kafka_resp_err_t err;
 
 		CHECK_FOR_INTERRUPTS();
-		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		now = GetCurrentTimestamp();
+		left = TimestampDifferenceMilliseconds(now, end);
 		err = question(client, arg, (int) Max(Min(left, step), 1));
 		client_serve(client, NULL, NULL);
-		if (client_fault_kind(err) != KAFKA_BROKER_AWAY || left <= step)
+		if (client_fault_kind(err) != KAFKA_BROKER_AWAY)
+			return err;
+		if (client->refused_at >= start && TimestampDifferenceExceeds(start, now, REFUSED_PATIENCE_MS))
+			return RD_KAFKA_RESP_ERR__AUTHENTICATION;
+		if (left <= step)
 			return err;
 		if (err == RD_KAFKA_RESP_ERR__TIMED_OUT)
 			step = Min(2 * step, LONGEST_STEP_MS);

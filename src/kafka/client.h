@@ -42,6 +42,7 @@ typedef struct KafkaClient
 	KafkaFault	faults[KAFKA_MAX_FAULTS];
 	int			nfaults;
 	char		last_trouble[256];	/* last connection error of any broker */
+	TimestampTz refused_at;		/* when a broker last would not let us in */
 
 	/* log lines of the library are let through at a limited rate */
 	TimestampTz log_window;
