@@ -233,4 +233,11 @@ typedef int16 CompareType;
 #define COMPARE_GT BTGreaterStrategyNumber
 #endif
 
+/* 18: EXPLAIN's state and its formatting have headers of their own */
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
 #endif							/* DELTAFLOW_COMPAT_H */

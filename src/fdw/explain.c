@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "commands/explain.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"

@@ -5,7 +5,6 @@
 #ifndef DELTAFLOW_FDW_ROUTINE_H
 #define DELTAFLOW_FDW_ROUTINE_H
 
-#include "commands/explain.h"
 #include "foreign/fdwapi.h"
 
 #include "compat.h"
