@@ -37,6 +37,7 @@
 #include "ingest/pipeline.h"
 #include "ingest/relation.h"
 #include "ingest/stale.h"
+#include "stats/counters.h"
 #include "worker/settings.h"
 
 #define POLL_RECORDS	CHUNK_ROWS
@@ -248,6 +249,7 @@ attempt_committed(Pipeline *pipeline)
 
 	progress_committed(pipeline);
 	views_committed(pipeline);
+	counters_epoch(taken, taken > 0 ? pipeline->batch->records[taken - 1].timestamp_ms : -1);
 	batch_release(pipeline->batch, taken);
 	backoff_succeeded(&pipeline->backoff);
 	pipeline->troubled = false;

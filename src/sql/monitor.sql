@@ -29,7 +29,7 @@ END;
 
 -- What is to be done about an ingest or view in that state, when its own row does not say.
 CREATE FUNCTION deltaflow.next_step(name text, state text, worker_phase text) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE sql VOLATILE
 BEGIN ATOMIC
     SELECT CASE
         WHEN state = 'paused' THEN pg_catalog.format('Call deltaflow.resume(%L).', name)
@@ -41,6 +41,7 @@ BEGIN ATOMIC
         WHEN NOT pg_catalog.current_setting('deltaflow.enabled')::boolean THEN
             'Set deltaflow.enabled to on and reload the configuration.'
         WHEN worker_phase = 'no room' THEN 'Raise max_worker_processes and restart the server.'
+        WHEN worker_phase IS NULL AND deltaflow.worker_slots_free() = 0 THEN 'Raise deltaflow.max_workers and restart the server.'
         WHEN worker_phase = 'failed' THEN 'Its worker ended with an error and will be started again: see the server log for the reason.'
         ELSE 'Its worker should start within deltaflow.naptime: if it does not, see the server log.'
     END;

@@ -21,6 +21,10 @@ CREATE FUNCTION deltaflow.workers_possible() RETURNS boolean
 LANGUAGE C STRICT STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'deltaflow_workers_possible';
 COMMENT ON FUNCTION deltaflow.workers_possible() IS 'whether the server preloads the library, so that workers run';
 
+CREATE FUNCTION deltaflow.worker_slots_free() RETURNS int
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'deltaflow_worker_slots_free';
+COMMENT ON FUNCTION deltaflow.worker_slots_free() IS 'how many more workers deltaflow.max_workers allows';
+
 CREATE FUNCTION deltaflow.pause(name text) RETURNS void
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'deltaflow_pause';
 COMMENT ON FUNCTION deltaflow.pause(text) IS 'stops an ingest or view after the epoch at hand';

@@ -23,6 +23,7 @@
 
 PG_FUNCTION_INFO_V1(deltaflow_workers);
 PG_FUNCTION_INFO_V1(deltaflow_workers_possible);
+PG_FUNCTION_INFO_V1(deltaflow_worker_slots_free);
 
 void
 counters_epoch(int64 records, int64 newest_record_ms)
@@ -101,4 +102,16 @@ PGDLLEXPORT Datum
 deltaflow_workers_possible(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(slots_exist());
+}
+
+/* deltaflow.worker_slots_free(): how many more workers deltaflow.max_workers allows, in all databases. */
+PGDLLEXPORT Datum
+deltaflow_worker_slots_free(PG_FUNCTION_ARGS)
+{
+	SlotView   *slots;
+
+	if (!slots_exist())
+		PG_RETURN_INT32(0);
+	slots = palloc(setting_max_workers * sizeof(SlotView));
+	PG_RETURN_INT32(setting_max_workers - slots_look(InvalidOid, slots, setting_max_workers));
 }

@@ -111,15 +111,13 @@ creates_extension(Node *statement)
 }
 
 /*
- * Whether the user may stop that database's workers: a weaker test than the
- * command's own, which follows.  Without it anybody could stop them by a command
- * that fails.
+ * Whether the user may stop that database's workers: without this test anybody
+ * could, by a command that fails.  Templates, which others may copy, have none.
  */
 static bool
 may_stop(Oid database)
 {
-	return superuser() || have_createdb_privilege() ||
-		object_ownercheck(DatabaseRelationId, database, GetUserId());
+	return superuser() || object_ownercheck(DatabaseRelationId, database, GetUserId());
 }
 
 static void

@@ -42,6 +42,7 @@ PGDLLEXPORT void deltaflow_launcher_main(Datum arg);
 #define MAX_WANTED		32
 #define NO_ROOM_MS		10000	/* before asking again for a background worker */
 #define FIRST_FAILED_MS	1000
+#define COMPLAIN_MS		300000	/* between messages about the same lack */
 #define IDLE_DOUBLINGS	16		/* naptimes between looks at a database without work, at most */
 
 /* What is remembered of a database. */
@@ -63,6 +64,7 @@ typedef struct Launcher
 	MemoryContext round_context;
 	uint32		round;
 	bool		was_enabled;	/* deltaflow.enabled in the last round */
+	TimestampTz complained;		/* when the log was last told that there is no room */
 } Launcher;
 
 /* Databases a supervisor may enter; palloc'd. */
@@ -222,7 +224,9 @@ review_slots(Launcher *launcher, SlotView *slots, int n)
 		}
 		else if (slot->pipeline == 0)
 		{
-			if (slot->phase == SLOT_STARTING && entry != NULL)
+			if (entry == NULL)
+				slots_terminate(slot->database);	/* it has become a template, or closed to connections */
+			else if (slot->phase == SLOT_STARTING)
 				check_starting(entry);
 			looking |= !slot->settled;
 		}
@@ -234,10 +238,9 @@ review_slots(Launcher *launcher, SlotView *slots, int n)
 
 /* Starts a supervisor; false when the server has no room for it. */
 static bool
-start_supervisor(DatabaseEntry *entry)
+start_supervisor(Launcher *launcher, DatabaseEntry *entry)
 {
 	WorkerArgs	args = {.claim = slot_claim(entry->database, 0), .database = entry->database};
-	char		name[BGW_MAXLEN];
 
 	entry->next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_ROOM_MS);
 	if (args.claim.index < 0)
@@ -247,10 +250,13 @@ start_supervisor(DatabaseEntry *entry)
 		pfree(entry->handle);
 	entry->handle = NULL;
 	entry->claim = args.claim;
-	snprintf(name, sizeof(name), "deltaflow supervisor");
-	if (process_start("deltaflow_supervisor_main", "deltaflow supervisor", name, &args, &entry->handle))
+	if (process_start("deltaflow_supervisor_main", "deltaflow supervisor", "deltaflow supervisor",
+					  &args, &entry->handle))
 		return true;
 	slot_end(args.claim, ENDED_NO_ROOM);
+	if (!TimestampDifferenceExceeds(launcher->complained, GetCurrentTimestamp(), COMPLAIN_MS))
+		return false;
+	launcher->complained = GetCurrentTimestamp();
 	ereport(LOG,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("could not start a deltaflow supervisor for database \"%s\"", entry->name),
@@ -284,7 +290,7 @@ start_due(Launcher *launcher, bool looking)
 	if (first == NULL || looking)
 		return setting_naptime * 1000L;
 	if (first->next_look <= now)
-		return start_supervisor(first) ? 0 : NO_ROOM_MS;
+		return start_supervisor(launcher, first) ? 0 : NO_ROOM_MS;
 	return Min(setting_naptime * 1000L, (long) ((first->next_look - now) / 1000) + 1);
 }
 

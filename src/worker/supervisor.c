@@ -47,6 +47,7 @@ PGDLLEXPORT void deltaflow_supervisor_main(Datum arg);
 #define AGAIN_MS		200		/* before a worker that left of its own will is started again */
 #define STOPPED_MS		1000	/* the same for one that was told to stop, or died for the first time */
 #define NO_ROOM_MS		10000	/* before asking again for a background worker */
+#define COMPLAIN_MS		300000	/* between messages about the same lack */
 
 /* A process we started, until the postmaster says that it is gone. */
 typedef struct StartedWorker
@@ -65,6 +66,7 @@ typedef struct Supervisor
 	long		wait_ms;		/* until the next round */
 	bool		work;			/* some pipeline should be running, or a worker still is */
 	bool		warned_skew;
+	TimestampTz complained;		/* when the log was last told that there is no room */
 } Supervisor;
 
 /* Version of the extension installed in this database, NULL when it is not. */
@@ -116,10 +118,10 @@ fence(PipelineRow *row)
 	ereport(WARNING,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("pipeline \"%s\" was made in another database or server and is paused", row->name),
-			 errhint("If it is to run here, call deltaflow.resume('%s').", row->name)));
+			 errhint("If it is to run here, call deltaflow.resume('%s'), or deltaflow.resume_all().", row->name)));
 	pipeline_set_state(row->id, STATE_PAUSED,
 					   "this database is a copy: the pipeline was made in another database or server",
-					   psprintf("If it is to run here, and the original is not to be disturbed, call deltaflow.resume('%s').",
+					   psprintf("If it is to run here, call deltaflow.resume('%s'), or deltaflow.resume_all().",
 								row->name));
 	row->state = STATE_PAUSED;
 }
@@ -184,7 +186,42 @@ earliest_start(const SlotView *slot, int attempts)
 	return TimestampTzPlusMilliseconds(slot->since, delay);
 }
 
-/* Starts the pipeline's worker. */
+/* Tells the log, now and then, why a worker does not start. */
+static void
+complain(Supervisor *supervisor, const PipelineRow *row, const char *lack, const char *setting)
+{
+	if (!TimestampDifferenceExceeds(supervisor->complained, GetCurrentTimestamp(), COMPLAIN_MS))
+		return;
+	supervisor->complained = GetCurrentTimestamp();
+	ereport(LOG,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("could not start a worker for pipeline \"%s\"", row->name),
+			 errdetail_internal("%s", lack),
+			 errhint("Raise %s and restart the server.", setting)));
+}
+
+/* Starts the process for a claimed slot; what is remembered of it lives until review_started. */
+static void
+start_process(Supervisor *supervisor, const PipelineRow *row, const WorkerArgs *args)
+{
+	MemoryContext own = MemoryContextSwitchTo(TopMemoryContext);
+	StartedWorker *started = palloc0(sizeof(StartedWorker));
+	char		name[BGW_MAXLEN];
+
+	started->claim = args->claim;
+	snprintf(name, sizeof(name), "deltaflow pipeline %s", row->name);
+	if (process_start("deltaflow_pipeline_main", "deltaflow pipeline", name, args, &started->handle))
+		supervisor->started = lappend(supervisor->started, started);
+	else
+	{
+		pfree(started);
+		slot_end(args->claim, ENDED_NO_ROOM);
+		complain(supervisor, row, "The server has no background worker left.", "max_worker_processes");
+	}
+	MemoryContextSwitchTo(own);
+}
+
+/* Starts the pipeline's worker, or finds that there is no room for it. */
 static void
 start_worker(Supervisor *supervisor, const PipelineRow *row)
 {
@@ -193,37 +230,12 @@ start_worker(Supervisor *supervisor, const PipelineRow *row)
 		.database = supervisor->database,
 		.pipeline = row->id
 	};
-	MemoryContext own = MemoryContextSwitchTo(TopMemoryContext);
-	StartedWorker *started;
-	char		name[BGW_MAXLEN];
 
-	supervisor->work = true;
 	wait_at_most(supervisor, NO_ROOM_MS);
 	if (args.claim.index >= 0)
-	{
-		started = palloc0(sizeof(StartedWorker));
-		started->claim = args.claim;
-		snprintf(name, sizeof(name), "deltaflow pipeline %s", row->name);
-		if (process_start("deltaflow_pipeline_main", "deltaflow pipeline", name, &args, &started->handle))
-			supervisor->started = lappend(supervisor->started, started);
-		else
-		{
-			pfree(started);
-			slot_end(args.claim, ENDED_NO_ROOM);
-			ereport(LOG,
-					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-					 errmsg("could not start a worker for pipeline \"%s\"", row->name),
-					 errdetail("The server has no background worker left."),
-					 errhint("Raise max_worker_processes.")));
-		}
-	}
+		start_process(supervisor, row, &args);
 	else if (!database_is_held(supervisor->database))
-		ereport(LOG,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("could not start a worker for pipeline \"%s\"", row->name),
-				 errdetail("All slots for deltaflow's workers are taken."),
-				 errhint("Raise deltaflow.max_workers.")));
-	MemoryContextSwitchTo(own);
+		complain(supervisor, row, "All slots for deltaflow's workers are taken.", "deltaflow.max_workers");
 }
 
 /* Does for one running pipeline what is to be done now. */

@@ -103,10 +103,24 @@ check_events('postgres', 'one', 'after the extension was created again');
 $node->append_conf('postgresql.conf', 'max_worker_processes = 3');
 $node->restart;
 wait_for_rows($node, q{SELECT state, hint FROM deltaflow.status}, 'stopped|Raise max_worker_processes and restart the server.', 'status without room for a worker');
-$node->append_conf('postgresql.conf', 'max_worker_processes = 8');
+$node->append_conf('postgresql.conf', "max_worker_processes = 8\ndeltaflow.max_workers = 2");
 $node->restart;
 produce('one', 50);
 check_events('postgres', 'one', 'with room again');
+$node->safe_psql('postgres', q{CREATE TABLE more (id int); SELECT deltaflow.create_ingest('events_topic', target => 'more')});
+wait_for_rows($node, q{SELECT state, hint FROM deltaflow.status WHERE name = 'more'}, 'stopped|Raise deltaflow.max_workers and restart the server.', 'status without a slot for a worker');
+$node->safe_psql('postgres', q{SELECT deltaflow.drop_ingest('events')});
+wait_for_rows($node, q{SELECT deltaflow.wait('more', '1 s')}, 't', 'which starts when another has ended');
+
+# a database that becomes a template loses its processes
+$node->safe_psql('postgres', 'CREATE DATABASE base; CREATE ROLE maker CREATEDB');
+$node->safe_psql('postgres', q{SELECT deltaflow.pause('more')});
+$node->safe_psql('base', 'CREATE EXTENSION deltaflow');
+make('base', 'two');
+check_events('base', 'two', 'in the database to be copied');
+$node->safe_psql('postgres', 'ALTER DATABASE base IS_TEMPLATE true');
+wait_for_rows($node, processes('base'), 0, 'no process of ours in a template');
+is($node->psql('postgres', 'SET ROLE maker; CREATE DATABASE made TEMPLATE base'), 0, 'so anybody who may can copy it');
 
 $node->stop;
 done_testing();
