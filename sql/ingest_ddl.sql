@@ -111,7 +111,6 @@ SELECT deltaflow.set_position('many', 0, 0);
 RESET ROLE;
 SELECT deltaflow.create_ingest('toll_topic', 'mine', start => '{"0": 0}');
 GRANT SELECT ON toll_topic TO regress_deltaflow_ingest;
-GRANT USAGE ON SCHEMA deltaflow TO regress_deltaflow_ingest;
 SET ROLE regress_deltaflow_ingest;
 SELECT deltaflow.create_ingest('toll_topic', 'mine', start => '{"0": 0}');
 SELECT deltaflow.drop_ingest('mine');
@@ -119,11 +118,11 @@ SELECT count(*) FROM deltaflow.pipeline;
 RESET ROLE;
 
 -- both in one command
-CREATE SCHEMA both;
-CREATE TABLE both.target (booth int);
-CREATE FOREIGN TABLE both.topic (booth int) SERVER nobroker OPTIONS (topic 'both', format 'json');
-SELECT deltaflow.create_ingest('both.topic', 'both.target', start => '{"0": 0}');
-DROP SCHEMA both CASCADE;
+CREATE SCHEMA two;
+CREATE TABLE two.target (booth int);
+CREATE FOREIGN TABLE two.topic (booth int) SERVER nobroker OPTIONS (topic 'both', format 'json');
+SELECT deltaflow.create_ingest('two.topic', 'two.target', start => '{"0": 0}');
+DROP SCHEMA two CASCADE;
 SELECT name FROM deltaflow.pipeline ORDER BY name;
 
 DROP TABLE many, mine;

@@ -70,8 +70,22 @@ check_filter(Node *filter)
 				 errdetail("A record that is read again must meet the same decision.")));
 }
 
-Expr *
-filter_analyse(const char *text, Oid topic)
+/* Positions in errors are those in the filter, not in the statement that carries it. */
+static void
+point_into_filter(void *argument)
+{
+	int			position = geterrposition();
+
+	if (position <= 0)
+		return;
+	errposition(0);
+	internalerrposition(position);
+	internalerrquery((const char *) argument);
+}
+
+/* The text's parse tree, over the columns of the topic. */
+static Node *
+transform_filter(const char *text, Oid topic)
 {
 	Node	   *raw = parse_expression(text);
 	Relation	rel = table_open(topic, AccessShareLock);
@@ -87,6 +101,20 @@ filter_analyse(const char *text, Oid topic)
 	assign_expr_collations(pstate, filter);
 	free_parsestate(pstate);
 	table_close(rel, NoLock);
+	return filter;
+}
+
+Expr *
+filter_analyse(const char *text, Oid topic)
+{
+	ErrorContextCallback callback = {
+		.callback = point_into_filter, .arg = unconstify(char *, text), .previous = error_context_stack
+	};
+	Node	   *filter;
+
+	error_context_stack = &callback;
+	filter = transform_filter(text, topic);
+	error_context_stack = callback.previous;
 	check_filter(filter);
 	return (Expr *) filter;
 }
