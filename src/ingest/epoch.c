@@ -25,7 +25,6 @@
 #include <limits.h>
 
 #include "access/xact.h"
-#include "commands/trigger.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -90,6 +89,8 @@ attempt_begin(Pipeline *pipeline)
 	pipeline->attempt.began = GetCurrentTimestamp();
 	pipeline->target = NULL;
 	progress_begin(pipeline);
+	if (!pipeline->nested)
+		target_nothing_deferred();
 	pipeline->attempt.reload = !is_current(pipeline) || !open_target(pipeline);
 	if (!pipeline->attempt.reload)
 		views_begin(pipeline);
@@ -202,7 +203,7 @@ keep_dead_letters(Pipeline *pipeline)
 						   chunk->dead[i].record, &chunk->dead[i].why, chunk->dead[i].attempts);
 }
 
-/* AFTER triggers and whatever was deferred run now, as the owner, not at commit as somebody else. */
+/* AFTER triggers run now, as the owner; see target_nothing_deferred for those that would wait for the commit. */
 static void
 close_target(Pipeline *pipeline)
 {
@@ -214,8 +215,6 @@ close_target(Pipeline *pipeline)
 	pipeline->attempt.stage = STAGE_STORE;
 	target_end(pipeline->target);
 	pipeline->target = NULL;
-	if (!pipeline->nested)
-		AfterTriggerFireDeferred();
 	pipeline->attempt.stage = STAGE_NONE;
 	identity_restore(before);
 	CommandCounterIncrement();

@@ -136,6 +136,7 @@ pipeline_run_once(int64 id)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the ingest does not exist any more")));
 	check_running(row);
+	target_nothing_deferred();
 	while (run_loaded(id, &goal, &taken) == EPOCH_RELOAD)
 		CHECK_FOR_INTERRUPTS();
 	return taken;

@@ -373,6 +373,15 @@ target_store(Target *target, RowBatch *rows, RowFate *fates, Refusal *refusals, 
 	MemoryContextSwitchTo(before);
 }
 
+void
+target_nothing_deferred(void)
+{
+	ConstraintsSetStmt *all_immediate = makeNode(ConstraintsSetStmt);
+
+	AfterTriggerSetState(all_immediate);
+	pfree(all_immediate);
+}
+
 /* The executor's state for one INSERT into the relation. */
 static void
 begin_executor(Target *target, Oid relid)

@@ -20,6 +20,13 @@ typedef enum RowFate
 } RowFate;
 
 /*
+ * For the rest of the transaction deferrable constraints and triggers act at the
+ * end of each statement: at commit they would run as whoever commits, and the
+ * server forbids to defer them in a security-restricted operation.
+ */
+extern void target_nothing_deferred(void);
+
+/*
  * Opens the table for one transaction, in a child of CurrentMemoryContext, and
  * fires BEFORE STATEMENT triggers.  capacity: rows in a batch at most.
  */
