@@ -98,7 +98,7 @@ reason_expression(const ViewSpec *spec, const char *side)
 	char	   *window;
 
 	if (column == NULL)
-		return psprintf("pg_catalog.coalesce((SELECT pg_catalog.format('%%s late rows are not in the live view', pg_catalog.sum(n))"
+		return psprintf("coalesce((SELECT pg_catalog.format('%%s late rows are not in the live view', pg_catalog.sum(n))"
 						" FROM %s HAVING pg_catalog.count(*) > 0), %s)", LATE_NAME, unknown);
 	window = psprintf(spec->window.time_type == TIMESTAMPOID ?
 					  "(%s.%s AT TIME ZONE 'UTC')" : "%s.%s", side, quote_identifier(column));
