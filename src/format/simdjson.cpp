@@ -277,54 +277,60 @@ scalar_length(const Walk &walk, const char *token)
 	return len;
 }
 
-/* A scalar that starts at `token`; the walk stands behind it. */
-inline error_code
-set_scalar(JsonToken *value, const char *token, const Walk &walk)
+/* What a value is by its first character; JSON_ABSENT: no value starts with it. */
+struct FirstCharacters
 {
-	size_t		len = scalar_length(walk, token);
+	JsonKind	kind[256] = {};
 
-	value->escaped = false;
-	value->text = token;
-	value->len = len;
-	switch (*token)
+	constexpr FirstCharacters()
 	{
-		case '"':
-			if (len < 2 || token[len - 1] != '"')
-				return STRING_ERROR;
-			value->kind = JSON_STRING;
-			value->text = token + 1;
-			value->len = len - 2;
-			value->escaped = memchr(token + 1, '\\', len - 2) != nullptr;
-			return SUCCESS;
-		case 't':
-		case 'f':
-			value->kind = JSON_BOOL;
-			return SUCCESS;
-		case 'n':
-			value->kind = JSON_NULL;
-			return SUCCESS;
-		case '-':
-		case '0':
-		case '1':
-		case '2':
-		case '3':
-		case '4':
-		case '5':
-		case '6':
-		case '7':
-		case '8':
-		case '9':
-			value->kind = JSON_NUMBER;	/* who converts it looks at the rest */
-			return SUCCESS;
-		default:
-			return TAPE_ERROR;
+		for (int digit = '0'; digit <= '9'; digit++)
+			kind[digit] = JSON_NUMBER;
+		kind[(int) '-'] = JSON_NUMBER;
+		kind[(int) '"'] = JSON_STRING;
+		kind[(int) '{'] = JSON_OBJECT;
+		kind[(int) '['] = JSON_ARRAY;
+		kind[(int) 't'] = kind[(int) 'f'] = JSON_BOOL;
+		kind[(int) 'n'] = JSON_NULL;
 	}
+};
+
+constexpr FirstCharacters first_characters;
+
+inline JsonKind
+kind_of(const char *token)
+{
+	return first_characters.kind[(unsigned char) *token];
 }
 
 inline bool
-is_container(const char *token)
+is_container(JsonKind kind)
 {
-	return *token == '{' || *token == '[';
+	return kind >= JSON_OBJECT;
+}
+
+/*
+ * A scalar that starts at `token`; the walk stands behind it.  Of a string the
+ * ends are known; who converts anything else looks at all of it.
+ */
+inline error_code
+set_scalar(JsonToken *value, const char *token, JsonKind kind, const Walk &walk)
+{
+	size_t		len = scalar_length(walk, token);
+
+	value->kind = kind;
+	value->text = token;
+	value->len = len;
+	value->escaped = false;
+	if (kind == JSON_STRING)
+	{
+		if (len < 2 || token[len - 1] != '"')
+			return STRING_ERROR;
+		value->text = token + 1;
+		value->len = len - 2;
+		value->escaped = memchr(token + 1, '\\', len - 2) != nullptr;
+	}
+	return SUCCESS;
 }
 
 /* Moves behind the container whose bracket was taken; *last is its closing one. */
@@ -360,14 +366,14 @@ skip_container(Walk &walk, const char **last)
 
 /* A value that starts at `token`, as text; the walk stands behind its first token. */
 inline error_code
-set_value(JsonToken *value, const char *token, Walk &walk)
+set_value(JsonToken *value, const char *token, JsonKind kind, Walk &walk)
 {
 	const char *last;
 
-	if (!is_container(token))
-		return set_scalar(value, token, walk);
+	if (!is_container(kind))
+		return set_scalar(value, token, kind, walk);
 	SIMDJSON_TRY(skip_container(walk, &last));
-	value->kind = *token == '{' ? JSON_OBJECT : JSON_ARRAY;
+	value->kind = kind;
 	value->text = token;
 	value->len = last + 1 - token;
 	value->escaped = false;
@@ -378,14 +384,14 @@ error_code	walk_object(JsonNode *node, bool outermost, Walk &walk);
 
 /* A value on the way to wanted ones: forget what an earlier one of that name held. */
 error_code
-take_inner(const char *token, JsonNode *node, Walk &walk)
+take_inner(const char *token, JsonKind kind, JsonNode *node, Walk &walk)
 {
 	JsonToken  *value = &walk.tokens[node->token];
 
 	for (int i = node->token; i <= node->last_token; i++)
 		walk.tokens[i].kind = JSON_ABSENT;
-	if (*token != '{')
-		return set_value(value, token, walk);
+	if (kind != JSON_OBJECT)
+		return set_value(value, token, kind, walk);
 	if (walk.room == 0)
 		return DEPTH_ERROR;
 	walk.room--;
@@ -400,7 +406,7 @@ take_inner(const char *token, JsonNode *node, Walk &walk)
 
 /* A field no node names. */
 error_code
-keep_unknown(const char *key, const char *token, Walk &walk)
+keep_unknown(const char *key, const char *token, JsonKind kind, Walk &walk)
 {
 	JsonFields *unknown = walk.unknown;
 	JsonField	rest;
@@ -413,19 +419,23 @@ keep_unknown(const char *key, const char *token, Walk &walk)
 		unknown->missing++;
 	field->key = key;
 	field->key_len = key_length(key, &escaped);
-	return set_value(&field->value, token, walk);
+	return set_value(&field->value, token, kind, walk);
 }
 
 /* The value of a field, which starts at `token`. */
 inline error_code
 take_value(const char *key, const char *token, JsonNode *child, bool outermost, Walk &walk)
 {
+	JsonKind	kind = kind_of(token);
+
+	if (kind == JSON_ABSENT)
+		return TAPE_ERROR;
 	if (child != nullptr && !child->declared_only)
-		return child->nchildren > 0 ? take_inner(token, child, walk)
-			: set_value(&walk.tokens[child->token], token, walk);
+		return child->nchildren > 0 ? take_inner(token, kind, child, walk)
+			: set_value(&walk.tokens[child->token], token, kind, walk);
 	if (child == nullptr && outermost && walk.unknown != nullptr)
-		return keep_unknown(key, token, walk);
-	return is_container(token) ? skip_container(walk, &token) : SUCCESS;
+		return keep_unknown(key, token, kind, walk);
+	return is_container(kind) ? skip_container(walk, &token) : SUCCESS;
 }
 
 /*
@@ -451,8 +461,6 @@ walk_object(JsonNode *node, bool outermost, Walk &walk)
 		if (*take_token(walk) != ':')
 			return TAPE_ERROR;
 		token = take_token(walk);
-		if (*token == ',' || *token == ':' || *token == '}' || *token == ']' || token == nothing)
-			return TAPE_ERROR;
 		SIMDJSON_TRY(take_value(key, token, child < 0 ? nullptr : &node->children[child], outermost, walk));
 		token = take_token(walk);
 		if (*token == '}')
