@@ -6,6 +6,9 @@
  * pipeline locks it first, before positions, views and state tables, so nobody
  * waits in a circle.  An epoch writes it once, at its end: begin_epoch only locks
  * and compares, which leaves no dead version behind.
+ *
+ * Whatever changes what workers act on wakes them at commit, here, so that no DDL
+ * function can forget it.
  */
 #include "postgres.h"
 
@@ -17,6 +20,7 @@
 
 #include "catalog/statement.h"
 #include "compat.h"
+#include "worker/wake.h"
 
 #define PIPELINE_COLUMNS \
 	"id, name, topic, target, filter, options::text, state, last_error, hint, epoch, " \
@@ -172,6 +176,7 @@ pipeline_insert(const PipelineRow *row)
 	statement_run(&insert, values, isnull);
 	id = result_int64(0, 1, 0);
 	catalog_end(&call);
+	wake_workers_at_commit();
 	return id;
 }
 
@@ -187,6 +192,7 @@ pipeline_delete(int64 id)
 
 	for (int i = 0; i < lengthof(steps); i++)
 		statement_execute(&steps[i], &key, NULL);
+	wake_workers_at_commit();
 }
 
 PipelineRow *
@@ -208,6 +214,7 @@ pipeline_changed(int64 id)
 	Datum		key = Int64GetDatum(id);
 
 	statement_execute(&change, &key, NULL);
+	wake_workers_at_commit();
 }
 
 /* Running means: here.  Resuming a copied pipeline adopts it for this database. */
@@ -230,6 +237,7 @@ pipeline_set_state(int64 id, RunState state, const char *error, const char *hint
 	values[4] = Int64GetDatum((int64) GetSystemIdentifier());
 	values[5] = ObjectIdGetDatum(MyDatabaseId);
 	statement_execute(&set, values, isnull);
+	wake_workers_at_commit();
 }
 
 bool
