@@ -50,6 +50,8 @@ static inline bool slot_matches(GroupCache *cache, uint32 number);
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+#define CACHE_LINE			64
+#define PREFETCH_BYTES		(4 * CACHE_LINE)
 #define SLAB_BYTES			(64 * 1024)
 #define INITIAL_SLOTS		256
 #define SHRINK_SAMPLE		1024	/* groups looked at to choose which windows to forget */
@@ -65,6 +67,7 @@ struct GroupCache
 	char	  **slabs;
 	uint32		nslabs;
 	uint32		slabs_capacity;
+	Size		group_size;		/* of a group's block */
 	int			slab_shift;		/* log2 of the groups in a slab */
 	uint32		ngroups;
 
@@ -83,8 +86,8 @@ group_at(const GroupCache *cache, uint32 number)
 {
 	uint32		in_slab = number & ((1U << cache->slab_shift) - 1);
 
-	return (FoldGroup *) (cache->slabs[number >> cache->slab_shift] +
-					  (Size) in_slab * cache->aggregates->group_size);
+	return (FoldGroup *) (TYPEALIGN(CACHE_LINE, cache->slabs[number >> cache->slab_shift]) +
+						  (Size) in_slab * cache->group_size);
 }
 
 /* Is that group the one being searched for? */
@@ -111,6 +114,15 @@ cache_begin(GroupCache *cache)
 	cache->ndirty = 0;
 }
 
+/* A group's block: whole cache lines where that wastes little. */
+static Size
+block_size(Size size)
+{
+	Size		lines = TYPEALIGN(CACHE_LINE, size);
+
+	return lines - size <= size / 8 ? lines : size;
+}
+
 /* Makes an empty cache. */
 GroupCache *
 group_cache_create(const GroupKeys *keys, Aggregates *aggregates)
@@ -123,7 +135,8 @@ group_cache_create(const GroupKeys *keys, Aggregates *aggregates)
 	cache->keys = keys;
 	cache->aggregates = aggregates;
 	cache->context = context;
-	while ((aggregates->group_size << (cache->slab_shift + 1)) <= SLAB_BYTES)
+	cache->group_size = block_size(aggregates->group_size);
+	while ((cache->group_size << (cache->slab_shift + 1)) <= SLAB_BYTES)
 		cache->slab_shift++;
 	cache_begin(cache);
 	return cache;
@@ -183,8 +196,8 @@ group_cache_prefetch_group(const GroupCache *cache, uint32 hash)
 	{
 		const char *group = (const char *) group_at(cache, slot->number);
 
-		__builtin_prefetch(group);
-		__builtin_prefetch(group + 64);
+		for (Size at = 0; at < Min(cache->group_size, PREFETCH_BYTES); at += CACHE_LINE)
+			__builtin_prefetch(group + at);
 	}
 }
 
@@ -219,7 +232,7 @@ take_block(GroupCache *cache)
 		}
 		cache->slabs[cache->nslabs] =
 			MemoryContextAlloc(cache->context,
-							   cache->aggregates->group_size << cache->slab_shift);
+							   (cache->group_size << cache->slab_shift) + CACHE_LINE);
 		cache->nslabs++;
 	}
 	cache->ngroups++;
@@ -435,7 +448,7 @@ forget_groups(GroupCache *cache, int64 order, TimestampTz watermark, int64 *forg
 			continue;
 		}
 		if (kept != number)
-			memcpy(group_at(cache, kept), group, cache->aggregates->group_size);
+			memcpy(group_at(cache, kept), group, cache->group_size);
 		kept++;
 	}
 

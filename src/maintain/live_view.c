@@ -63,9 +63,9 @@ live_view_open(const ViewSpec *spec, size_t cache_bytes)
 	view->keys = group_keys_create(spec);
 	view->aggregates = aggregates_create(spec, header);
 	view->cache = group_cache_create(view->keys, view->aggregates);
-	view->input = row_input_create(spec);
 	if (view->windowed)
 		view->limits = window_limits_create(spec);
+	view->input = row_input_create(spec, view->limits);
 
 	view->chunk.ninputs = spec->ninputs;
 	view->chunk.values = palloc0(Max(spec->ninputs, 1) * FOLD_CHUNK_ROWS * sizeof(Datum));

@@ -38,6 +38,10 @@
 #define WHOLE_DIGITS		4	/* base-10000 digits before the point of a small value */
 #define MAX_FRAC			4
 
+static const int64 unit[MAX_FRAC + 1] = {
+	1, INT64CONST(10000), INT64CONST(100000000), INT64CONST(1000000000000), INT64CONST(10000000000000000)
+};
+
 /* 128 bits are 39 decimal digits: at most ten base-10000 digits and one more. */
 #define MAX_DIGITS			11
 
@@ -131,10 +135,7 @@ numeric_image_read(Datum numeric, int frac, int128 *value, int *dscale)
 		}
 	}
 
-	*value = whole;
-	for (int w = 0; w < frac; w++)
-		*value *= BASE;
-	*value += part;
+	*value = (int128) whole * unit[frac] + part;
 	if (negative)
 		*value = -*value;
 	return NUMERIC_SMALL;

@@ -7,14 +7,8 @@
  * a virtual slot is pointed at each row and compiled expressions run over it.
  *
  *	column of the source		copied
- *	window start, see below		from the last row's, where its event time says it is the same
+ *	start of the window			remembered where that can be done (window_start.c)
  *	anything else				one projection for all of them, straight into the chunk
- *
- * The start of a window is date_bin or date_trunc of the event time, and rows come
- * nearly in time order.  Where that function is monotonic in time (date_bin with
- * constants; date_trunc of a timestamp without zone), every time between two times
- * with the same start has that start too, so remembering the span of times seen to
- * give it saves most calls.
  *
  * Memory: compiled expressions live as long as the input; computed values in a
  * scratch context that is emptied per chunk, not per row.
@@ -25,12 +19,11 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "utils/fmgroids.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "maintain/row_input.h"
+#include "maintain/window_start.h"
 
 /* An input column that is a column of the source. */
 typedef struct PlainColumn
@@ -38,18 +31,6 @@ typedef struct PlainColumn
 	int			input;
 	int			source;			/* attnum - 1 */
 } PlainColumn;
-
-/* The window's start, remembered. */
-typedef struct StartMemo
-{
-	int			input;			/* -1: not used */
-	int			source;			/* column of the event time */
-	ExprState  *start;
-	bool		known;
-	int64		first;			/* span of times seen to give `value` */
-	int64		last;
-	Datum		value;
-} StartMemo;
 
 struct RowInput
 {
@@ -64,7 +45,7 @@ struct RowInput
 	ExprState  *time;			/* NULL: no window */
 	ProjectionInfo *projection; /* NULL: nothing to compute */
 	List	   *computed;		/* its target list */
-	StartMemo	memo;
+	WindowStart *start;			/* NULL: the window's start is among the computed */
 	int			nplain;
 	PlainColumn *plain;
 };
@@ -76,35 +57,24 @@ planned(const Expr *expr)
 	return expression_planner((Expr *) copyObject(expr));
 }
 
-/*
- * Can the window's start be remembered?  It must be monotonic in the event time, a
- * plain column, and depend on nothing else.
- */
+/* The window's start in remembered form, if the input column is that and can be. */
 static bool
-start_is_monotonic(const ViewSpec *spec, Expr *start)
+add_window_start(RowInput *input, Expr *expr, int at, WindowLimits *limits)
 {
-	FuncExpr   *call = (FuncExpr *) start;
-	ListCell   *lc;
-	int			at = 0;
+	const ViewSpec *spec = input->spec;
 
-	if (spec->window.kind != WINDOW_TUMBLING || !IsA(spec->window.time, Var) || !IsA(start, FuncExpr))
+	if (input->start != NULL || limits == NULL || at != spec->keys[spec->window.key].input)
 		return false;
-	if (call->funcid != F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ &&
-		call->funcid != F_DATE_BIN_INTERVAL_TIMESTAMP_TIMESTAMP &&
-		call->funcid != F_DATE_TRUNC_TEXT_TIMESTAMP)
+	input->start = window_start_create(spec, expr, limits);
+	if (input->start == NULL)
 		return false;
-	foreach(lc, call->args)
-	{
-		/* the time is the second argument of each of them */
-		if (at++ == 1 ? !equal(lfirst(lc), spec->window.time) : !IsA(lfirst(lc), Const))
-			return false;
-	}
+	input->start->input = at;
 	return true;
 }
 
 /* Sorts an input column into one of the three ways. */
 static void
-add_column(RowInput *input, TargetEntry *entry, int at)
+add_column(RowInput *input, TargetEntry *entry, int at, WindowLimits *limits)
 {
 	Expr	   *expr = planned(entry->expr);
 
@@ -114,22 +84,14 @@ add_column(RowInput *input, TargetEntry *entry, int at)
 		input->plain[input->nplain].source = ((Var *) expr)->varattno - 1;
 		input->nplain++;
 	}
-	else if (input->memo.input < 0 && input->spec->window.kind != WINDOW_NONE &&
-			 at == input->spec->keys[input->spec->window.key].input &&
-			 start_is_monotonic(input->spec, expr))
-	{
-		input->memo.input = at;
-		input->memo.source = ((Var *) input->spec->window.time)->varattno - 1;
-		input->memo.start = ExecInitExpr(expr, NULL);
-	}
-	else
+	else if (!add_window_start(input, expr, at, limits))
 		input->computed = lappend(input->computed,
 								  makeTargetEntry(expr, at + 1, NULL, false));
 }
 
 /* Compiles what can be before the shape of the rows is known. */
 RowInput *
-row_input_create(const ViewSpec *spec)
+row_input_create(const ViewSpec *spec, WindowLimits *limits)
 {
 	RowInput   *input = palloc0(sizeof(RowInput));
 	ListCell   *lc;
@@ -138,14 +100,13 @@ row_input_create(const ViewSpec *spec)
 	input->spec = spec;
 	input->estate = CreateExecutorState();
 	input->context = CreateExprContext(input->estate);
-	input->memo.input = -1;
 	input->plain = palloc0(Max(spec->ninputs, 1) * sizeof(PlainColumn));
 	if (spec->where != NULL)
 		input->where = ExecInitQual(make_ands_implicit(planned(spec->where)), NULL);
 	if (spec->window.kind != WINDOW_NONE)
 		input->time = ExecInitExpr(planned(spec->window.time), NULL);
 	foreach(lc, spec->input_tlist)
-		add_column(input, lfirst_node(TargetEntry, lc), at++);
+		add_column(input, lfirst_node(TargetEntry, lc), at++, limits);
 	return input;
 }
 
@@ -204,31 +165,6 @@ point_at(RowInput *input, const RowBatch *rows, int row)
 	slot->tts_flags &= ~TTS_FLAG_EMPTY;
 }
 
-/* The window's start of the row that the slot points at. */
-static Datum
-compute_start(RowInput *input, Datum time)
-{
-	StartMemo  *memo = &input->memo;
-	int64		at = DatumGetInt64(time);
-	bool		isnull;
-	Datum		start = ExecEvalExprSwitchContext(memo->start, input->context, &isnull);
-
-	Assert(!isnull);
-	if (!memo->known || start != memo->value)
-	{
-		memo->known = true;
-		memo->value = start;
-		memo->first = at;
-		memo->last = at;
-	}
-	else
-	{
-		memo->first = Min(memo->first, at);
-		memo->last = Max(memo->last, at);
-	}
-	return start;
-}
-
 /* Computes the input columns of the row that the slot points at. */
 static inline void
 compute_inputs(RowInput *input, const Datum *source, const bool *source_null,
@@ -241,20 +177,14 @@ compute_inputs(RowInput *input, const Datum *source, const bool *source_null,
 		values[column.input] = source[column.source];
 		isnull[column.input] = source_null[column.source];
 	}
-	if (input->memo.input >= 0)
+	if (input->start != NULL)
 	{
-		StartMemo  *memo = &input->memo;
-		Datum		time = source[memo->source];
-		bool		none = source_null[memo->source];
+		WindowStart *start = input->start;
+		bool		none = source_null[start->source];
 
-		isnull[memo->input] = none;
-		if (none)
-			values[memo->input] = (Datum) 0;
-		else if (memo->known &&
-				 DatumGetInt64(time) >= memo->first && DatumGetInt64(time) <= memo->last)
-			values[memo->input] = memo->value;
-		else
-			values[memo->input] = compute_start(input, time);
+		isnull[start->input] = none;
+		values[start->input] = none ? (Datum) 0 :
+			window_start_of(start, input->context, source[start->source]);
 	}
 	if (input->projection != NULL)
 	{
@@ -273,6 +203,8 @@ row_input_fill(RowInput *input, const RowBatch *rows, int *next, FoldChunk *chun
 
 	if (unlikely(input->source_desc != rows->desc))
 		set_shape(input, rows->desc);
+	if (input->start != NULL)
+		window_start_check_zone(input->start);
 	ResetExprContext(input->context);
 
 	chunk->nrows = 0;

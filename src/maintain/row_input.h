@@ -7,12 +7,13 @@
 
 #include "ingest/row_batch.h"
 #include "maintain/aggregate_state.h"
+#include "maintain/window_limit.h"
 #include "view/view_spec.h"
 
 typedef struct RowInput RowInput;
 
-/* Compiles; lives in CurrentMemoryContext. */
-extern RowInput *row_input_create(const ViewSpec *spec);
+/* Compiles; lives in CurrentMemoryContext.  limits: of the view's windows, NULL: it has none. */
+extern RowInput *row_input_create(const ViewSpec *spec, WindowLimits *limits);
 
 /* Context of computed values, emptied by each row_input_fill. */
 extern MemoryContext row_input_scratch(RowInput *input);
