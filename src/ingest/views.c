@@ -276,7 +276,9 @@ views_fold(Pipeline *pipeline)
 			continue;
 		pipeline->attempt.view = view;
 		before = identity_become(view->owner, view->row->pinned);
-		live_view_fold(view->live, rows, pipeline->row->watermark, view->row->lateness, &result);
+		/* a view without lateness takes every row, however old */
+		live_view_fold(view->live, rows, view->row->lateness != NULL ? pipeline->row->watermark : DT_NOBEGIN,
+					   view->row->lateness, &result);
 		keep_late_rows(pipeline, view, &result);
 		identity_restore(before);
 		if (view->now != NULL)

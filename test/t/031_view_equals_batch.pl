@@ -113,6 +113,7 @@ for my $round (1 .. 5)
 }
 check_all('after more');
 kill_worker($node, 'readings', 'KILL');
+wait_for(sub { ($node->psql('postgres', 'SELECT 1'))[0] == 0 }, 'the server is up again');
 produce(200);
 check_all('after a kill');
 
