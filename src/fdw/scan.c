@@ -219,8 +219,9 @@ seek_time(TopicScan *scan, Region *regions, int64 since)
 	{
 		if (scan->log[i].partition != positions[k].partition)
 			continue;
-		regions[i].from = Max(regions[i].from, positions[k++].offset);
+		regions[i].from = Max(regions[i].from, positions[k].offset);
 		regions[i].since = PG_INT64_MIN;
+		k++;
 	}
 	pfree(positions);
 }
