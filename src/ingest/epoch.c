@@ -114,6 +114,27 @@ is_full(const Pipeline *pipeline)
 		TimestampDifferenceExceeds(pipeline->attempt.began, GetCurrentTimestamp(), setting_epoch_interval);
 }
 
+/* Takes what the client has at hand, up to max records; whether there was anything. */
+static bool
+poll_records(Pipeline *pipeline, int max)
+{
+	int			taken = consumer_poll(pipeline->consumer, pipeline->batch, max);
+
+	pipeline->drained = taken < max;
+	return taken > 0;
+}
+
+/*
+ * Whether the attempt should poll once more.  A worker does not when the last poll
+ * emptied the client's queue: what arrives meanwhile would come in ever smaller
+ * pieces and keep what is at hand from being committed.
+ */
+static bool
+should_poll(const Pipeline *pipeline)
+{
+	return pipeline->nested || !pipeline->drained;
+}
+
 /* The next records to work on: those held, then what can be polled without waiting. */
 static bool
 next_chunk(Pipeline *pipeline)
@@ -128,7 +149,7 @@ next_chunk(Pipeline *pipeline)
 	if (attempt->full)
 		return false;
 	if (attempt->taken == batch->nrecords &&
-		consumer_poll(pipeline->consumer, batch, Min(allowed, POLL_RECORDS)) == 0)
+		!(should_poll(pipeline) && poll_records(pipeline, Min(allowed, POLL_RECORDS))))
 		return false;
 
 	chunk->first = attempt->taken;
@@ -310,7 +331,7 @@ static bool
 has_work(Pipeline *pipeline)
 {
 	if (pipeline->batch->nrecords > 0 ||
-		consumer_poll(pipeline->consumer, pipeline->batch, POLL_RECORDS) > 0 ||
+		poll_records(pipeline, POLL_RECORDS) ||
 		has_moving_end(pipeline))
 		return true;
 	note_ends(pipeline);

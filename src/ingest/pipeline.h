@@ -124,6 +124,7 @@ struct Pipeline
 	Partition  *partitions;		/* by number */
 	int			limit;			/* records an epoch may take; halved by failures of unknown cause */
 	int			limit_once;		/* for the next attempt only, 0: none */
+	bool		drained;		/* the last poll found less than it asked for */
 	List	   *known_bad;		/* of KnownBad *, in retry */
 	Backoff		backoff;
 	long		delay_ms;		/* what pipeline_backoff() says */
