@@ -74,7 +74,7 @@ open_target(Pipeline *pipeline)
 		return false;
 	before = identity_become(pipeline->owner, NIL);
 	pipeline->attempt.stage = STAGE_STORE;
-	pipeline->target = target_begin(relid, CHUNK_ROWS, row_map_volatile(pipeline->map));
+	pipeline->target = target_begin(relid, pipeline->slots, row_map_volatile(pipeline->map));
 	pipeline->attempt.stage = STAGE_NONE;
 	identity_restore(before);
 	return equalTupleDescs(target_columns(pipeline->target), pipeline->chunk.rows->desc);

@@ -90,6 +90,7 @@ load_target(Pipeline *pipeline)
 
 	pipeline->map = row_map_create(pipeline->topic, rel, pipeline->row->filter);
 	pipeline->chunk.rows = row_batch_create(desc, CHUNK_ROWS);
+	pipeline->slots = slot_pool_create(desc, CHUNK_ROWS);
 	table_close(rel, NoLock);
 	return bms_copy(row_map_columns(pipeline->map));
 }

@@ -115,7 +115,8 @@ struct Pipeline
 	KafkaBatch *batch;
 	Decoder    *decoder;
 	RowMap	   *map;			/* NULL: views read the topic's rows */
-	Target	   *target;			/* NULL likewise */
+	Target	   *target;			/* NULL likewise; open during an attempt */
+	SlotPool   *slots;
 	int			nviews;
 	PipelineView *views;
 

@@ -15,8 +15,9 @@
  * triggers, volatile defaults): then one by one.
  *
  * Locks: RowExclusiveLock on table and partitions until the transaction ends.
- * Memory: everything lives in one context for the transaction; an abort needs no
- * call, the executor's resources go with the transaction.
+ * Memory: everything lives in one context for the transaction, but for the slots of
+ * the target's own layout, which the caller's pool keeps; an abort needs no call, the
+ * executor's resources go with the transaction.
  */
 #include "postgres.h"
 
@@ -51,12 +52,13 @@ typedef struct Leaf
 	BulkInsertState bulk;
 	bool		one_by_one;
 	bool		rewrites;		/* triggers or generated columns change the row */
+	bool		own_layout;		/* columns stand otherwise than in the target: slots of its own */
 	bool		partition_check;
 	bool		has_not_null;
 	int			nchecks;
 	LeafCheck  *checks;
-	int			nslots;			/* made so far */
-	int			nused;			/* holding rows of this batch */
+	int			nmade;			/* slots of its own layout made so far */
+	int			nused;			/* slots holding rows of this batch */
 	int			nflushed;		/* of those, already in the table */
 	TupleTableSlot **slots;
 	int		   *rows;			/* row of the batch in each used slot */
@@ -65,7 +67,7 @@ typedef struct Leaf
 struct Target
 {
 	MemoryContext context;
-	int			capacity;
+	SlotPool   *pool;
 	bool		one_by_one;
 	Relation	rel;
 	EState	   *estate;
@@ -130,8 +132,13 @@ leaf_create(Target *target, ResultRelInfo *info)
 	leaf->rewrites = has_before_row(info) || (constr != NULL && constr->has_generated_stored);
 	leaf->partition_check = rel->rd_rel->relispartition && (target->routing == NULL || has_before_row(info));
 	leaf->bulk = GetBulkInsertState();
-	leaf->slots = palloc(sizeof(TupleTableSlot *) * target->capacity);
-	leaf->rows = palloc(sizeof(int) * target->capacity);
+	if (target->pool->ops == NULL)
+		target->pool->ops = table_slot_callbacks(rel);
+	leaf->own_layout = target->routing != NULL && ExecGetRootToChildMap(info, target->estate) != NULL;
+	if (!leaf->own_layout && table_slot_callbacks(rel) != target->pool->ops)
+		leaf->own_layout = true;
+	leaf->slots = palloc(sizeof(TupleTableSlot *) * target->pool->capacity);
+	leaf->rows = palloc(sizeof(int) * target->pool->capacity);
 	leaf_compile_checks(leaf, target->estate);
 	target->leaves = lappend(target->leaves, leaf);
 	MemoryContextSwitchTo(before);
@@ -152,19 +159,49 @@ leaf_of(Target *target, ResultRelInfo *info)
 	return target->last = leaf_create(target, info);
 }
 
-/* The leaf's next free slot, empty. */
+SlotPool *
+slot_pool_create(TupleDesc desc, int capacity)
+{
+	SlotPool   *pool = palloc0(sizeof(SlotPool));
+
+	pool->context = CurrentMemoryContext;
+	pool->desc = desc;
+	pool->capacity = capacity;
+	pool->slots = palloc(sizeof(TupleTableSlot *) * capacity);
+	return pool;
+}
+
+/* The pool's next free slot. */
+static TupleTableSlot *
+pool_slot(SlotPool *pool)
+{
+	if (pool->nused == pool->nslots)
+	{
+		MemoryContext before = MemoryContextSwitchTo(pool->context);
+
+		pool->slots[pool->nslots++] = MakeTupleTableSlot(pool->desc, pool->ops);
+		MemoryContextSwitchTo(before);
+	}
+	return pool->slots[pool->nused++];
+}
+
+/* The leaf's next free slot, empty; it counts once the row is in its queue. */
 static TupleTableSlot *
 leaf_slot(Target *target, Leaf *leaf)
 {
-	if (leaf->nused == leaf->nslots)
+	int			i = leaf->nused;
+
+	if (!leaf->own_layout)
+		leaf->slots[i] = pool_slot(target->pool);
+	else if (i == leaf->nmade)
 	{
 		MemoryContext before = MemoryContextSwitchTo(target->context);
 
-		leaf->slots[leaf->nslots++] = table_slot_create(leaf->info->ri_RelationDesc,
-														&target->estate->es_tupleTable);
+		leaf->slots[leaf->nmade++] = table_slot_create(leaf->info->ri_RelationDesc,
+													   &target->estate->es_tupleTable);
 		MemoryContextSwitchTo(before);
 	}
-	return ExecClearTuple(leaf->slots[leaf->nused]);
+	return ExecClearTuple(leaf->slots[i]);
 }
 
 /* Points a slot of the same layout at a row of the batch. */
@@ -361,6 +398,7 @@ target_store(Target *target, RowBatch *rows, RowFate *fates, Refusal *refusals, 
 
 		leaf->nused = leaf->nflushed = 0;
 	}
+	target->pool->nused = 0;
 	for (int row = 0; row < rows->nrows; row++)
 	{
 		*current = row;
@@ -410,14 +448,14 @@ begin_executor(Target *target, Oid relid)
 }
 
 Target *
-target_begin(Oid relid, int capacity, bool one_by_one)
+target_begin(Oid relid, SlotPool *pool, bool one_by_one)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "deltaflow target", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
 	Target	   *target = palloc0(sizeof(Target));
 
 	target->context = context;
-	target->capacity = capacity;
+	target->pool = pool;
 	target->one_by_one = one_by_one;
 	target->rel = table_open(relid, RowExclusiveLock);
 	target->command = GetCurrentCommandId(true);

@@ -6,10 +6,27 @@
 #ifndef DELTAFLOW_INGEST_TARGET_H
 #define DELTAFLOW_INGEST_TARGET_H
 
+#include "executor/tuptable.h"
+
 #include "format/format.h"
 #include "ingest/row_batch.h"
 
 typedef struct Target Target;
+
+/* Slots that outlive the transaction: making and freeing a thousand costs as much as storing their rows. */
+typedef struct SlotPool
+{
+	MemoryContext context;
+	TupleDesc	desc;			/* the target's columns; not reference-counted */
+	const TupleTableSlotOps *ops;	/* of the table's access method, NULL: none made yet */
+	int			capacity;
+	int			nslots;			/* made */
+	int			nused;			/* holding rows of the batch at hand */
+	TupleTableSlot **slots;
+} SlotPool;
+
+/* In CurrentMemoryContext; desc must live as long. */
+extern SlotPool *slot_pool_create(TupleDesc desc, int capacity);
 
 /* What the store did with a row. */
 typedef enum RowFate
@@ -28,9 +45,9 @@ extern void target_nothing_deferred(void);
 
 /*
  * Opens the table for one transaction, in a child of CurrentMemoryContext, and
- * fires BEFORE STATEMENT triggers.  capacity: rows in a batch at most.
+ * fires BEFORE STATEMENT triggers.  A batch has at most the pool's capacity.
  */
-extern Target *target_begin(Oid relid, int capacity, bool one_by_one);
+extern Target *target_begin(Oid relid, SlotPool *pool, bool one_by_one);
 
 /* The table's columns as they are now. */
 extern TupleDesc target_columns(const Target *target);
