@@ -77,6 +77,7 @@ extern RowCheck *row_check_create(const Topic *topic, const Bitmapset *needed);
 extern bool row_check_run(RowCheck *check, Datum *values, bool *isnull, Refusal *refusal);
 
 /* metadata.c */
+extern void metadata_check(const TopicColumn *column);
 extern bool metadata_decode(Decoder *decoder, const KafkaRecord *record,
 							Datum *values, bool *isnull, Refusal *refusal);
 

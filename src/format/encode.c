@@ -68,6 +68,8 @@ encoder_create(const Topic *topic)
 				 errmsg("unrecognized format \"%s\"", topic->format),
 				 errhint("Valid formats are: %s.", format_names())));
 	encoder->state = encoder->format->encode_compile(topic);
+	for (int i = 0; i < topic->ncolumns; i++)
+		metadata_check(&topic->columns[i]);
 	compile_key(encoder);
 	return encoder;
 }

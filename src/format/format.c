@@ -100,6 +100,7 @@ compile_columns(Decoder *decoder, const Bitmapset *needed)
 
 		if (!is_needed(needed, column))
 			continue;
+		metadata_check(column);
 		step = column->kind == COLUMN_VALUE ? &decoder->values[decoder->nvalues++]
 			: &decoder->metadata[decoder->nmetadata++];
 		step->column = column;

@@ -135,16 +135,7 @@ decode_headers(ValueReader *reader, const KafkaRecord *record,
 		n = record_headers(record, headers, n);
 	}
 	*isnull = false;
-	if (reader->type == JSONBOID)
-		*value = headers_to_jsonb(headers, n);
-	else if (reader->type == TEXTARRAYOID)
-		*value = headers_to_array(headers, n);
-	else
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-				 errmsg("column \"%s\" for headers has type %s",
-						reader->column, format_type_be(reader->type)),
-				 errhint("Use jsonb or text[].")));
+	*value = reader->type == JSONBOID ? headers_to_jsonb(headers, n) : headers_to_array(headers, n);
 	return true;
 }
 
@@ -175,6 +166,18 @@ decode_column(Decoder *decoder, const DecodeColumn *column, const KafkaRecord *r
 			break;				/* the format's */
 	}
 	return true;
+}
+
+/* Headers have two column types; all others are read from text, by any type. */
+void
+metadata_check(const TopicColumn *column)
+{
+	if (column->kind == COLUMN_HEADERS && column->type != JSONBOID && column->type != TEXTARRAYOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+				 errmsg("column \"%s\" for headers has type %s",
+						column->name, format_type_be(column->type)),
+				 errhint("Use jsonb or text[].")));
 }
 
 /* All columns about the record that are needed. */

@@ -23,6 +23,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -64,6 +65,7 @@ value_reader_create(const TopicColumn *column)
 	ValueReader *reader = palloc0(sizeof(ValueReader));
 	Oid			function;
 
+	reader->context = CurrentMemoryContext;
 	reader->column = pstrdup(column->name);
 	reader->type = column->type;
 	reader->typmod = column->typmod;
@@ -126,6 +128,44 @@ text_by_input(ValueReader *reader, const char *text, size_t len, Datum *value, R
 {
 	return soft_input(&reader->input, reader->pure, pnstrdup(text, len),
 					  reader->ioparam, reader->typmod, reader->column, value, refusal);
+}
+
+/* A refusal's texts, moved to the current context. */
+static void
+keep_refusal(Refusal *refusal)
+{
+	refusal->message = pstrdup(refusal->message);
+	if (refusal->detail != NULL)
+		refusal->detail = pstrdup(refusal->detail);
+	if (refusal->column != NULL)
+		refusal->column = pstrdup(refusal->column);
+}
+
+/*
+ * A function of the reader, of a varlena type, in a context that is emptied behind
+ * it: parsing JSON leaves kilobytes per value, which per batch would be megabytes
+ * of cold memory.
+ */
+bool
+text_in_scratch(ValueReader *reader, ValueFromText function,
+				const char *text, size_t len, Datum *value, Refusal *refusal)
+{
+	MemoryContext caller;
+	bool		fine;
+
+	if (reader->scratch == NULL)
+		reader->scratch = AllocSetContextCreate(reader->context, "deltaflow value",
+												ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(reader->scratch);	/* after an error thrown in the last use */
+	caller = MemoryContextSwitchTo(reader->scratch);
+	fine = function(reader, text, len, value, refusal);
+	MemoryContextSwitchTo(caller);
+	if (fine)
+		*value = datumCopy(*value, false, -1);
+	else
+		keep_refusal(refusal);
+	MemoryContextReset(reader->scratch);
+	return fine;
 }
 
 /* Whether one CHECK constraint of a domain holds. */

@@ -41,6 +41,10 @@ struct ValueReader
 	Oid			ioparam;
 	bool		pure;
 
+	/* for functions that leave much behind; made at the first use of one */
+	MemoryContext context;		/* the reader's own */
+	MemoryContext scratch;
+
 	/* constraints of domains; NULL: none */
 	DomainConstraintRef *domain;
 	ExprContext *econtext;
@@ -76,6 +80,8 @@ extern bool value_from_int64(ValueReader *reader, int64 number,
 /* value.c: the slow way, right for every type */
 extern bool text_by_input(ValueReader *reader, const char *text, size_t len,
 						  Datum *value, Refusal *refusal);
+extern bool text_in_scratch(ValueReader *reader, ValueFromText function,
+							const char *text, size_t len, Datum *value, Refusal *refusal);
 extern bool refuse_fault(Refusal *refusal, const char *column, JsonFault fault);
 
 /* value_text.c: which functions a type has; NULL: none of its own */

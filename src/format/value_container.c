@@ -104,10 +104,10 @@ call_populate(void *arg)
 	call->value = GetAttributeByNum(DatumGetHeapTupleHeader(record), 1, &isnull);
 }
 
-/* An array or object, in the server's encoding, to the column's array or composite. */
-bool
-container_from_json(ValueReader *reader, const char *text, size_t len,
-					Datum *value, Refusal *refusal)
+/* An array or object to the column's array or composite. */
+static bool
+container_by_core(ValueReader *reader, const char *text, size_t len,
+				  Datum *value, Refusal *refusal)
 {
 	PopulateCall call = {reader};
 
@@ -125,4 +125,12 @@ container_from_json(ValueReader *reader, const char *text, size_t len,
 		return false;
 	*value = call.value;
 	return true;
+}
+
+/* The same, without what it leaves behind.  The text is in the server's encoding. */
+bool
+container_from_json(ValueReader *reader, const char *text, size_t len,
+					Datum *value, Refusal *refusal)
+{
+	return text_in_scratch(reader, container_by_core, text, len, value, refusal);
 }

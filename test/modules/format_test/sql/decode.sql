@@ -188,3 +188,6 @@ SELECT try('entry', 'x', format => 'xml');
 -- a decoder goes on after refusals, in any order of shapes
 SELECT string_agg(coalesce(row_text, sqlstate), ' ' ORDER BY i)
 FROM generate_series(1, 12) i, decode_record('entry', (ARRAY['{"booth":1,"plate":"x"}', '{"plate":"y","booth":2}', '{"booth":"bad"}', '{"z":0,"booth":3}', '{"booth"', '{"plate":"z"}'])[i % 6 + 1]::bytea);
+
+-- headers are jsonb or text[]
+SELECT try('meta', '{}', '{{ms,metadata,headers}}');
