@@ -35,7 +35,8 @@
 #define SHORT_WEIGHT_MAX	63
 #define LONG_DSCALE_MASK	0x3FFF
 
-#define WHOLE_DIGITS		4	/* base-10000 digits before the point of a small value */
+#define FAST_DIGITS			4	/* base-10000 digits that 64 bits hold with ease */
+#define SMALL_DIGITS		9	/* that 128 bits hold */
 #define MAX_FRAC			4
 
 static const int64 unit[MAX_FRAC + 1] = {
@@ -92,7 +93,7 @@ numeric_image_read(Datum numeric, int frac, int128 *value, int *dscale)
 	int			weight;
 	int			ndigits;
 	bool		negative;
-	uint64		whole = 0;
+	int128		whole = 0;
 	uint64		part = 0;
 	int			i = 0;
 
@@ -117,12 +118,22 @@ numeric_image_read(Datum numeric, int frac, int128 *value, int *dscale)
 	}
 
 	ndigits = (end - p) / sizeof(int16);
-	if (ndigits > 0 && (weight >= WHOLE_DIGITS || ndigits - 1 - weight > frac))
+	if (ndigits > 0 && (weight + 1 + frac > SMALL_DIGITS || ndigits - 1 - weight > frac))
 		return NUMERIC_BIG;
 
-	/* four digits before the point and four behind it each fit 64 bits */
-	for (int w = weight; w >= 0; w--, i++)
-		whole = whole * BASE + (i < ndigits ? read_uint16(p + i * sizeof(int16)) : 0);
+	if (weight < FAST_DIGITS)
+	{
+		uint64		fast = 0;
+
+		for (int w = weight; w >= 0; w--, i++)
+			fast = fast * BASE + (i < ndigits ? read_uint16(p + i * sizeof(int16)) : 0);
+		whole = fast;
+	}
+	else
+	{
+		for (int w = weight; w >= 0; w--, i++)
+			whole = whole * BASE + (i < ndigits ? read_uint16(p + i * sizeof(int16)) : 0);
+	}
 	if (frac > 0)
 	{
 		int			first = ndigits > 0 ? weight - i : -1;	/* weight of the next digit */
@@ -135,7 +146,7 @@ numeric_image_read(Datum numeric, int frac, int128 *value, int *dscale)
 		}
 	}
 
-	*value = (int128) whole * unit[frac] + part;
+	*value = whole * unit[frac] + part;
 	if (negative)
 		*value = -*value;
 	return NUMERIC_SMALL;

@@ -23,7 +23,7 @@ typedef enum NumericKind
 /*
  * Reads a plain (not compressed, not external) numeric.  `frac` is how many
  * base-10000 digits after the point the unit has, up to 4; a value with more, or
- * with more than four before the point, is BIG.
+ * with more than nine in all, is BIG.
  */
 extern NumericKind numeric_image_read(Datum numeric, int frac, int128 *value, int *dscale);
 

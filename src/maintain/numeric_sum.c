@@ -3,7 +3,7 @@
  *		Exact sums of integers and numerics: a 128-bit integer with a numeric
  *		behind it.
  *
- *	value ──fits 10^16 with 16 decimals──> small += value      (some nanoseconds)
+ *	value ──fits 10^20 with 16 decimals──> small += value      (some nanoseconds)
  *	      ──else──────────────────────────> big = big + value   (the server's numeric_add)
  *	small about to overflow ──────────────> big = big + small, small = 0
  *

@@ -49,6 +49,7 @@
 #include "maintain/state_table.h"
 
 #define INSERT_ROWS		128		/* rows handed to one multi-insert */
+#define PREFETCH_GROUPS	4		/* how far ahead of an update */
 
 struct StateTable
 {
@@ -418,7 +419,12 @@ state_table_update(StateTable *table, FoldGroup **groups, int64 n, StoreGroup st
 			end++;
 		prepare_page(table, block, groups + first, end - first);
 		for (; first < end; first++)
+		{
+			/* groups of neighbouring rows are anywhere in memory */
+			if (first + PREFETCH_GROUPS < n)
+				__builtin_prefetch(groups[first + PREFETCH_GROUPS]->keys);
 			update_row(table, groups[first], store, arg);
+		}
 		MemoryContextReset(table->scratch);
 	}
 	MemoryContextSwitchTo(old);

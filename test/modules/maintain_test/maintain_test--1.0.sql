@@ -19,7 +19,8 @@ CREATE FUNCTION maintain_numeric_images(n int, seed int) RETURNS text
 -- Keeps a view in memory between calls, as a worker does: begin, fold and write, end.
 CREATE FUNCTION maintain_keep(live regclass) RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_keep';
-CREATE FUNCTION maintain_kept_fold(source regclass) RETURNS bigint
+CREATE FUNCTION maintain_kept_fold(source regclass, OUT applied bigint, OUT filtered bigint, OUT late bigint,
+                                   OUT written bigint, OUT fold_ns float8, OUT write_us float8)
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_kept_fold';
 CREATE FUNCTION maintain_kept_discard() RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_kept_discard';

@@ -283,13 +283,18 @@ maintain_keep(PG_FUNCTION_ARGS)
 Datum
 maintain_kept_fold(PG_FUNCTION_ARGS)
 {
-	Rows		rows = read_rows(PG_GETARG_OID(0));
-	RowBatch   *batch = row_batch_create(rows.desc, Max((int) rows.n, 1));
-	FoldResult	result;
+	Run			run = {.view = kept, .watermark = DT_NOBEGIN};
 
-	load_batch(batch, &rows, 0, (int) rows.n);
-	live_view_fold(kept, batch, DT_NOBEGIN, NULL, &result);
-	PG_RETURN_INT64(live_view_write(kept));
+	if (kept == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no view is kept")));
+	run.rows = read_rows(PG_GETARG_OID(0));
+	run.batch = row_batch_create(run.rows.desc, Max((int) run.rows.n, 1));
+	load_batch(run.batch, &run.rows, 0, (int) run.rows.n);
+	fold_batch(&run);
+	write_epoch(&run);
+	return run_result(fcinfo, &run, 1);
 }
 
 Datum
@@ -307,11 +312,11 @@ server_numeric(const char *text)
 											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
 
-/* A random decimal: up to 16 digits before the point and 16 behind it; *value in units of 10^-16. */
+/* A random decimal: up to 20 digits before the point and 16 behind it; *value in units of 10^-16. */
 static char *
 random_decimal(pg_prng_state *random, int128 *value, int *dscale)
 {
-	int			whole = pg_prng_uint64_range(random, 0, 16);
+	int			whole = pg_prng_uint64_range(random, 0, 20);
 	StringInfoData text;
 
 	*dscale = pg_prng_uint64_range(random, 0, 16);

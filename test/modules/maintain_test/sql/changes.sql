@@ -15,7 +15,7 @@ CREATE TABLE batch2 AS SELECT timestamptz '2024-05-01' + g * interval '1 min' AS
 CREATE FUNCTION fold(source regclass) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('INSERT INTO hit SELECT * FROM %s', source);
-    RETURN maintain_kept_fold(source);
+    RETURN written FROM maintain_kept_fold(source);
 END $$;
 
 SELECT maintain_keep('pages');
@@ -86,7 +86,7 @@ SELECT maintain_keep('pages');
 SELECT fold('batch1');
 SELECT pg_relation_size('pages_state') AS size_before, pg_relation_size('pages_state_key') AS index_before \gset
 \set ECHO none
-SELECT 'SELECT maintain_kept_fold(''batch1'')' FROM generate_series(1, 100)
+SELECT 'SELECT written FROM maintain_kept_fold(''batch1'')' FROM generate_series(1, 100)
 \o /dev/null
 \gexec
 \o
