@@ -256,19 +256,31 @@ fetch_more(BoundedRead *read)
 }
 
 const KafkaRecord *
+bounded_read_at_hand(BoundedRead *read)
+{
+	const KafkaBatch *batch = read->batch;
+
+	while (read->taken < batch->nrecords)
+	{
+		const KafkaRecord *record = &batch->records[read->taken++];
+
+		if (take(read, record))
+			return record;
+	}
+	return NULL;
+}
+
+const KafkaRecord *
 bounded_read_next(BoundedRead *read)
 {
 	KafkaBatch *batch = read->batch;
+	const KafkaRecord *record;
 
 	for (;;)
 	{
-		while (read->taken < batch->nrecords)
-		{
-			const KafkaRecord *record = &batch->records[read->taken++];
-
-			if (take(read, record))
-				return record;
-		}
+		record = bounded_read_at_hand(read);
+		if (record != NULL)
+			return record;
 		take_ends(read);
 		batch_release(batch, batch->nrecords);
 		read->taken = 0;

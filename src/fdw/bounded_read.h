@@ -34,6 +34,12 @@ extern void bounded_read_start(BoundedRead *read, const ReadRange *ranges, int n
  */
 extern const KafkaRecord *bounded_read_next(BoundedRead *read);
 
+/*
+ * The next one of those already fetched, or NULL.  What was handed out since the
+ * last bounded_read_next() stays valid.
+ */
+extern const KafkaRecord *bounded_read_at_hand(BoundedRead *read);
+
 extern void bounded_read_close(BoundedRead *read);
 
 /* deltaflow.broker_timeout, ms: how long a statement waits for the broker without getting anything. */

@@ -7,7 +7,7 @@
  *	  first row:   ask for the partitions' ranges, now fixed until the query's end
  *				   |> option start, limits of the engine
  *				   |> regions of the conditions (range.c), timestamps turned into offsets
- *	  each row:    next record (bounded_read.c) -> decode -> slot
+ *	  each row:    next record (bounded_read.c) -> decode (row_reader.c) -> slot
  *	  rescan:	   the same ranges again; regions anew when parameters changed
  *
  * Invariant: a scan returns exactly the records between the log's start and its
@@ -16,31 +16,21 @@
  * with on_error 'stop', and else left out with a WARNING, the first few one by
  * one, the others counted: a live view does not contain it either.
  *
- * Decoding may throw for types and constraints that run other people's code; then
- * each record is decoded in a subtransaction of its own (the server allows none in
- * parallel mode: there the error ends the query).
- *
  * Nothing is asked of the broker before the first row, nor by EXPLAIN.  The
- * consumer belongs to the scan's memory context, so an error closes it.  Values
- * of a row live in row_context or in the record, both until the next row.
+ * consumer belongs to the scan's memory context, so an error closes it.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "executor/executor.h"
 #include "foreign/fdwapi.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 
 #include "compat.h"
 #include "fdw/routine.h"
 #include "fdw/scan.h"
 #include "fdw/start.h"
-#include "format/refusal.h"
-#include "format/soft_call.h"
 
 #define WARNINGS_PER_SCAN	5	/* records left out are reported one by one up to this many */
 
@@ -71,29 +61,12 @@ columns_to_decode(const ForeignScan *plan, const Topic *topic, const ScanBounds 
 	return columns;
 }
 
-/* Whether decoding these columns runs code that may throw. */
-static bool
-may_throw(const Topic *topic, const Bitmapset *columns)
-{
-	if (topic->desc->constr != NULL && topic->desc->constr->num_check > 0)
-		return true;
-	for (int i = 0; i < topic->ncolumns; i++)
-	{
-		const TopicColumn *column = &topic->columns[i];
-
-		if ((columns == NULL || bms_is_member(column->attnum, columns)) &&
-			!type_input_is_pure(column->type))
-			return true;
-	}
-	return false;
-}
-
 void
 topic_begin_scan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = castNode(ForeignScan, node->ss.ps.plan);
 	TopicScan  *scan = palloc0(sizeof(TopicScan));
-	Bitmapset  *columns;
+	MemoryContext old;
 
 	scan->topic = topic_load(RelationGetRelid(node->ss.ss_currentRelation), effective_user(node));
 	scan->pushdown = pushdown_build(plan->fdw_exprs, plan->scan.scanrelid, scan->topic);
@@ -103,15 +76,15 @@ topic_begin_scan(ForeignScanState *node, int eflags)
 
 	scan->scan_context = AllocSetContextCreate(CurrentMemoryContext, "deltaflow scan of a topic",
 											   ALLOCSET_DEFAULT_SIZES);
-	scan->row_context = AllocSetContextCreate(scan->scan_context, "deltaflow row of a topic",
-											  ALLOCSET_DEFAULT_SIZES);
+	scan->value_context = AllocSetContextCreate(scan->scan_context, "deltaflow conditions on a topic",
+												ALLOCSET_SMALL_SIZES);
 	scan->bounds = scan_bounds_find(scan->topic->relid);
 	scan->engine = scan->bounds != NULL;
 	pushdown_init(scan->pushdown, &node->ss.ps);
 	scan->econtext = node->ss.ps.ps_ExprContext;
-	columns = columns_to_decode(plan, scan->topic, scan->bounds);
-	scan->guarded = may_throw(scan->topic, columns);
-	scan->decoder = decoder_create(scan->topic, columns);
+	old = MemoryContextSwitchTo(scan->scan_context);
+	scan->rows = row_reader_create(scan->topic, columns_to_decode(plan, scan->topic, scan->bounds));
+	MemoryContextSwitchTo(old);
 }
 
 /* The region that option start leaves: a time or offsets; latest is the business of those who keep a position. */
@@ -272,106 +245,31 @@ open_log(TopicScan *scan)
 static void
 start_round(TopicScan *scan)
 {
+	bool		anew = scan->ranges == NULL || scan->stale;
 	MemoryContext old;
 
-	/* values of the conditions are needed only until the ranges are set, but a rescan may come */
-	old = MemoryContextSwitchTo(scan->scan_context);
-	if (scan->ranges == NULL || scan->stale)
+	if (anew)
+	{
+		MemoryContextReset(scan->value_context);
+		old = MemoryContextSwitchTo(scan->value_context);
 		pushdown_evaluate(scan->pushdown, scan->econtext);
+		MemoryContextSwitchTo(old);
+	}
+	old = MemoryContextSwitchTo(scan->scan_context);
 	if (scan->consumer == NULL)
 		open_log(scan);
-	if (scan->ranges == NULL || scan->stale)
+	if (anew)
 		set_ranges(scan);
 	bounded_read_start(scan->read, scan->ranges, scan->npartitions);
+	row_reader_start(scan->rows, scan->read);
+	MemoryContextSwitchTo(old);
 	scan->begun = true;
 	scan->stale = false;
-	MemoryContextSwitchTo(old);
-}
-
-/* Position of the record at hand, for errors from decoding. */
-static void
-describe_record(void *arg)
-{
-	const TopicScan *scan = arg;
-
-	errcontext("record of topic \"%s\", partition %d, offset %lld",
-			   scan->topic->name, scan->record->partition, (long long) scan->record->offset);
-}
-
-/* Errors that a record can cause by its content; all others are not its fault. */
-static bool
-blames_record(int sqlstate)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_DATA_EXCEPTION:
-		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
-		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
-		case ERRCODE_PLPGSQL_ERROR:
-			return true;
-		default:
-			return false;
-	}
-}
-
-/* Decodes the record at hand, in a subtransaction. */
-static bool
-decode_guarded(TopicScan *scan, Datum *values, bool *isnull, Refusal *refusal)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool decoded = false;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		decoded = decoder_decode(scan->decoder, scan->record, values, isnull, refusal);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (!blames_record(error->sqlerrcode))
-			ReThrowError(error);
-		decoded = refuse_error(refusal, error->column_name, error);
-	}
-	PG_END_TRY();
-	return decoded;
-}
-
-/* Decodes the record at hand into the slot's arrays; false: refused. */
-static bool
-decode(TopicScan *scan, TupleTableSlot *slot, Refusal *refusal)
-{
-	ErrorContextCallback callback = {error_context_stack, describe_record, scan};
-	MemoryContext old;
-	bool		decoded;
-
-	MemoryContextReset(scan->row_context);
-	old = MemoryContextSwitchTo(scan->row_context);
-	error_context_stack = &callback;
-	if (scan->guarded && !IsInParallelMode())
-		decoded = decode_guarded(scan, slot->tts_values, slot->tts_isnull, refusal);
-	else
-		decoded = decoder_decode(scan->decoder, scan->record, slot->tts_values, slot->tts_isnull, refusal);
-	error_context_stack = callback.previous;
-	MemoryContextSwitchTo(old);
-	return decoded;
 }
 
 /* A record that is not a row: an ERROR, a WARNING, or only counted. */
 static void
-report_refusal(TopicScan *scan, const Refusal *refusal)
+report_refusal(TopicScan *scan, const KafkaRecord *record, const Refusal *refusal)
 {
 	bool		stop = scan->topic->on_error == ON_ERROR_STOP;
 	bool		check = strcmp(refusal->stage, "check") == 0;
@@ -384,7 +282,7 @@ report_refusal(TopicScan *scan, const Refusal *refusal)
 			 check ? errmsg("record of topic \"%s\" violates a constraint", scan->topic->name)
 			 : errmsg("could not decode record of topic \"%s\"", scan->topic->name),
 			 errdetail("Partition %d, offset %lld: %s.%s%s",
-					   scan->record->partition, (long long) scan->record->offset, refusal->message,
+					   record->partition, (long long) record->offset, refusal->message,
 					   refusal->detail != NULL ? " " : "", refusal->detail != NULL ? refusal->detail : ""),
 			 stop ? errhint("Set option on_error of the foreign table to dead_letter to leave such records out.") : 0));
 }
@@ -394,18 +292,18 @@ topic_iterate_scan(ForeignScanState *node)
 {
 	TopicScan  *scan = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	const KafkaRecord *record;
+	const Refusal *refusal;
 
 	ExecClearTuple(slot);
 	if (!scan->begun)
 		start_round(scan);
-	while ((scan->record = bounded_read_next(scan->read)) != NULL)
+	while ((record = row_reader_next(scan->rows, slot->tts_values, slot->tts_isnull, &refusal)) != NULL)
 	{
-		Refusal		refusal = {0};
-
 		scan->records++;
-		if (decode(scan, slot, &refusal))
+		if (refusal == NULL)
 			return ExecStoreVirtualTuple(slot);
-		report_refusal(scan, &refusal);
+		report_refusal(scan, record, refusal);
 		CHECK_FOR_INTERRUPTS();
 	}
 	return slot;

@@ -5,10 +5,9 @@
 #ifndef DELTAFLOW_FDW_SCAN_H
 #define DELTAFLOW_FDW_SCAN_H
 
-#include "fdw/bounded_read.h"
 #include "fdw/pushdown.h"
+#include "fdw/row_reader.h"
 #include "fdw/scan_bounds.h"
-#include "format/format.h"
 
 typedef struct TopicScan
 {
@@ -16,7 +15,6 @@ typedef struct TopicScan
 	Topic	   *topic;
 	Pushdown   *pushdown;
 	ExprContext *econtext;		/* for values of the pushdown */
-	bool		guarded;		/* decoding may throw: see scan.c */
 	bool		engine;			/* within bounds the engine set: records left out are known already */
 
 	/* fixed at the first row; NULL before */
@@ -31,11 +29,9 @@ typedef struct TopicScan
 	ReadRange  *ranges;			/* by partition as in log */
 	bool		stale;			/* parameters changed: the ranges are no longer right */
 
-	/* decoding */
-	Decoder    *decoder;
+	RowReader  *rows;
 	MemoryContext scan_context; /* all of the above */
-	MemoryContext row_context;	/* values of the current row */
-	const KafkaRecord *record;	/* for the error context */
+	MemoryContext value_context;	/* values of the conditions in this round */
 
 	/* statistics, over all rounds */
 	int64		records;
