@@ -30,6 +30,7 @@
 #include "compat.h"
 #include "fdw/topic.h"
 #include "fdw/topic_option.h"
+#include "format/format.h"
 
 #define WRAPPER_NAME "deltaflow_kafka"
 
@@ -99,7 +100,7 @@ add_option(KafkaOption **options, int *n, const DefElem *def)
 	(*n)++;
 }
 
-/* The client's options: the server's, then the mapping's, which win. */
+/* The client's options: the server's and the mapping's; the table's, which come later, win. */
 static void
 load_client_options(Topic *topic, Oid userid, Oid serverid)
 {
@@ -124,29 +125,45 @@ refuse_value(Relation rel, const char *option, const char *value)
 			 errhint("Set it again with ALTER FOREIGN TABLE.")));
 }
 
-/* Applies the table's own options; those of the format are kept as text. */
+/* Applies the table's own options. */
 static void
-load_table_options(TopicDraft *draft, Relation rel)
+load_own_options(TopicDraft *draft, Relation rel, List *options)
 {
-	Topic	   *topic = draft->topic;
 	ListCell   *cell;
 
-	foreach(cell, GetForeignTable(topic->relid)->options)
+	foreach(cell, options)
 	{
 		DefElem    *def = lfirst(cell);
 		const TopicOption *option = find_topic_option(def->defname);
 
-		if (option == NULL)
-			add_option(&topic->format_options, &topic->nformat_options, def);
-		else if (!option->apply(draft, defGetString(def)))
+		if (option != NULL && !option->apply(draft, defGetString(def)))
 			refuse_value(rel, def->defname, defGetString(def));
 	}
-	if (topic->name == NULL)
+	if (draft->topic->name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 				 errmsg("foreign table \"%s\" does not name its topic", RelationGetRelationName(rel)),
 				 errhint("Use ALTER FOREIGN TABLE %s OPTIONS (ADD topic '...').",
 						 quote_identifier(RelationGetRelationName(rel)))));
+}
+
+/* Keeps the table's other options: the format's, or the client's. */
+static void
+load_other_options(Topic *topic, List *options)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *def = lfirst(cell);
+
+		if (find_topic_option(def->defname) != NULL)
+			continue;
+		if (format_has_option(topic->format, def->defname))
+			add_option(&topic->format_options, &topic->nformat_options, def);
+		else
+			add_option(&topic->options, &topic->noptions, def);
+	}
 }
 
 /* Whether values of a type (or of the type under a domain) are points in time. */
@@ -317,10 +334,11 @@ topic_load(Oid relid, Oid userid)
 				 errhint("A topic is a foreign table of a server of wrapper %s.", WRAPPER_NAME)));
 	topic->relid = relid;
 	topic->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
-	load_table_options(&draft, rel);
+	load_client_options(topic, userid, serverid);
+	load_own_options(&draft, rel, GetForeignTable(relid)->options);
+	load_other_options(topic, GetForeignTable(relid)->options);
 	load_columns(topic);
 	resolve_event_time(&draft);
-	load_client_options(topic, userid, serverid);
 	table_close(rel, NoLock);
 	return topic;
 }

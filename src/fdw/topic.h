@@ -63,7 +63,7 @@ typedef struct Topic
 	TupleDesc	desc;
 	int			ncolumns;		/* one entry per live (not dropped) attribute */
 	TopicColumn *columns;
-	KafkaOption *options;		/* for consumer_open: server's and mapping's, checked */
+	KafkaOption *options;		/* for consumer_open: server's, mapping's, table's; the last one of a name counts */
 	int			noptions;
 	/* options only some formats read (delimiter, ...), as name/value text */
 	KafkaOption *format_options;
