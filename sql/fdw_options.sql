@@ -113,6 +113,8 @@ SELECT is_insertable_into, table_type FROM information_schema.tables WHERE table
 SELECT pg_relation_is_updatable('good', false);
 
 -- a setting
+\set VERBOSITY sqlstate
 SET deltaflow.broker_timeout = '1 ms';
+\set VERBOSITY default
 SET deltaflow.broker_timeout = '2 s';
 SHOW deltaflow.broker_timeout;
