@@ -201,10 +201,10 @@ split_line(CsvDecoder *state, const char *data, size_t len, Refusal *refusal)
 		return refuse_record(refusal, ERRCODE_BAD_COPY_FILE_FORMAT, NULL, "record has more than one line");
 	if (n > state->nfields)
 		return refuse_record(refusal, ERRCODE_BAD_COPY_FILE_FORMAT, NULL,
-					  "extra data after last expected column");
+							 "extra data after last expected column");
 	if (n < state->nfields)
 		return refuse_record(refusal, ERRCODE_BAD_COPY_FILE_FORMAT, state->names[n],
-					  "missing data for column \"%s\"", state->names[n]);
+							 "missing data for column \"%s\"", state->names[n]);
 	return true;
 }
 

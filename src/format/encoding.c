@@ -24,7 +24,7 @@ text_verify(const char *text, size_t len, const char *column, Refusal *refusal)
 	if (pg_verify_mbstr(PG_UTF8, text, len, true))
 		return true;
 	return refuse_record(refusal, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, column,
-				  "invalid byte sequence for encoding \"UTF8\"");
+						 "invalid byte sequence for encoding \"UTF8\"");
 }
 
 /* The conversion function from UTF-8, looked up once per backend. */
@@ -56,15 +56,15 @@ text_to_server(const char **text, size_t *len, const char *column, Refusal *refu
 		return true;
 	if (room > MaxAllocSize)
 		return refuse_record(refusal, ERRCODE_PROGRAM_LIMIT_EXCEEDED, column,
-					  "text of %zu bytes is too long to convert", *len);
+							 "text of %zu bytes is too long to convert", *len);
 	converted = palloc(room);
 	done = pg_do_encoding_conversion_buf(conversion_from_utf8(), PG_UTF8, encoding,
 										 (unsigned char *) *text, *len,
 										 (unsigned char *) converted, room, true);
 	if (done < (int) *len)
 		return refuse_record(refusal, ERRCODE_UNTRANSLATABLE_CHARACTER, column,
-					  "character in record has no equivalent in encoding \"%s\"",
-					  GetDatabaseEncodingName());
+							 "character in record has no equivalent in encoding \"%s\"",
+							 GetDatabaseEncodingName());
 	*text = converted;
 	*len = strlen(converted);
 	return true;

@@ -175,8 +175,8 @@ static bool
 refuse_size(size_t len, Refusal *refusal)
 {
 	return refuse_with_detail(refusal, ERRCODE_PROGRAM_LIMIT_EXCEEDED, NULL,
-						 psprintf("record of %zu bytes is too large", len),
-						 pstrdup("The limit is the setting deltaflow.max_record_size."));
+							  psprintf("record of %zu bytes is too large", len),
+							  pstrdup("The limit is the setting deltaflow.max_record_size."));
 }
 
 /* One record into values[] and isnull[]. */

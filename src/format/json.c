@@ -185,8 +185,9 @@ padded_message(Decoder *decoder, const char *data, size_t len)
 	JsonDecoder *state = decoder->state;
 	size_t		size = len + JSON_WALK_PADDING;
 
-	if (!STRICT_MEMORY && ((uintptr_t) (data + len) & (SMALLEST_PAGE - 1)) + JSON_WALK_PADDING <= SMALLEST_PAGE &&
-		((uintptr_t) (data + len) & (SMALLEST_PAGE - 1)) != 0)
+	size_t		in_page = (uintptr_t) (data + len) & (SMALLEST_PAGE - 1);
+
+	if (!STRICT_MEMORY && in_page != 0 && in_page + JSON_WALK_PADDING <= SMALLEST_PAGE)
 		return data;
 	if (size > state->padded_size)
 	{
@@ -230,8 +231,8 @@ refuse_syntax(JsonDecoder *state, const char *data, size_t len, Refusal *refusal
 		!json_check(text, text_len, NULL, refusal))
 		return false;
 	return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, NULL,
-						 pstrdup("invalid input syntax for type json"),
-						 pstrdup(json_walk_problem(state->parser)));
+							  pstrdup("invalid input syntax for type json"),
+							  pstrdup(json_walk_problem(state->parser)));
 }
 
 /* The refusal of a message that could not be walked. */
@@ -249,7 +250,7 @@ refuse_message(JsonDecoder *state, JsonWalkResult result,
 				!json_check(data, len, NULL, refusal))
 				return false;
 			return refuse_record(refusal, ERRCODE_DATATYPE_MISMATCH, NULL,
-						  "record is not a JSON object");
+								 "record is not a JSON object");
 		default:
 			break;
 	}
@@ -266,7 +267,7 @@ check_inner(JsonDecoder *state, Refusal *refusal)
 
 		if (kind != JSON_ABSENT && kind != JSON_NULL && kind != JSON_OBJECT)
 			return refuse_record(refusal, ERRCODE_DATATYPE_MISMATCH, NULL,
-						  "field \"%s\" is not a JSON object", state->inner_names[i]);
+								 "field \"%s\" is not a JSON object", state->inner_names[i]);
 	}
 	return true;
 }

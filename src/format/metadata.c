@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -23,22 +24,23 @@
 #include "format/refusal.h"
 
 #define SOME_HEADERS 16
+#define UNIX_EPOCH_MS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000)
 
-/* The record's time as timestamptz, or as milliseconds for other types. */
+/* The record's time as timestamptz, as timestamp in UTC, or as milliseconds for other types. */
 static bool
 decode_timestamp(ValueReader *reader, const KafkaRecord *record,
 				 Datum *value, bool *isnull, Refusal *refusal)
 {
-	TimestampTz instant;
+	int64		instant;
 
 	if (record->timestamp_ms < 0)
 		return value_from_null(reader, value, isnull, refusal);
-	if (reader->base != TIMESTAMPTZOID)
+	if (reader->base != TIMESTAMPTZOID && reader->base != TIMESTAMPOID)
 		return value_from_int64(reader, record->timestamp_ms, value, isnull, refusal);
-	instant = (record->timestamp_ms - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000) * 1000;
-	if (record->timestamp_ms > PG_INT64_MAX / 1000 || !IS_VALID_TIMESTAMP(instant))
+	if (pg_mul_s64_overflow(record->timestamp_ms - UNIX_EPOCH_MS, 1000, &instant) ||
+		!IS_VALID_TIMESTAMP(instant))
 		return refuse_record(refusal, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, reader->column,
-					  "timestamp of record is out of range: " INT64_FORMAT, record->timestamp_ms);
+							 "timestamp of record is out of range: " INT64_FORMAT, record->timestamp_ms);
 	*isnull = false;
 	*value = TimestampTzGetDatum(instant);
 	return true;
@@ -53,7 +55,7 @@ decode_key(Decoder *decoder, ValueReader *reader, const KafkaRecord *record,
 		return value_from_null(reader, value, isnull, refusal);
 	if (record->key_len > record_limit())
 		return refuse_record(refusal, ERRCODE_PROGRAM_LIMIT_EXCEEDED, reader->column,
-					  "key of %zu bytes is too large", record->key_len);
+							 "key of %zu bytes is too large", record->key_len);
 	if (decoder->key_format == &json_format)
 		return json_value_decode(reader, record->key, record->key_len, value, isnull, refusal);
 	return raw_value_decode(reader, record->key, record->key_len, value, isnull, refusal);

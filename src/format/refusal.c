@@ -68,5 +68,5 @@ refuse_error(Refusal *refusal, const char *column, const ErrorData *error)
 	if (error->detail != NULL)
 		detail = cut(error->detail, strlen(error->detail), MESSAGE_BYTES);
 	return refuse_with_detail(refusal, error->sqlerrcode, column,
-						 cut(error->message, strlen(error->message), MESSAGE_BYTES), detail);
+							  cut(error->message, strlen(error->message), MESSAGE_BYTES), detail);
 }

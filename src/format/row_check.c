@@ -153,8 +153,8 @@ refuse_null(const RowCheck *check, AttrNumber attnum, Refusal *refusal)
 	const char *column = NameStr(TupleDescAttr(check->desc, attnum - 1)->attname);
 
 	refuse_record(refusal, ERRCODE_NOT_NULL_VIOLATION, column,
-		   "null value in column \"%s\" of relation \"%s\" violates not-null constraint",
-		   column, check->relation ? check->relation : "");
+				  "null value in column \"%s\" of relation \"%s\" violates not-null constraint",
+				  column, check->relation ? check->relation : "");
 	refusal->stage = "check";
 	return false;
 }
@@ -182,8 +182,8 @@ run_checks(RowCheck *check, Datum *values, bool *isnull, Refusal *refusal)
 	if (failed < 0)
 		return true;
 	refuse_record(refusal, ERRCODE_CHECK_VIOLATION, NULL,
-		   "new row for relation \"%s\" violates check constraint \"%s\"",
-		   check->relation ? check->relation : "", check->checks[failed].name);
+				  "new row for relation \"%s\" violates check constraint \"%s\"",
+				  check->relation ? check->relation : "", check->checks[failed].name);
 	refusal->stage = "check";
 	return false;
 }

@@ -119,7 +119,7 @@ refuse_fault(Refusal *refusal, const char *column, JsonFault fault)
 	};
 
 	return refuse_with_detail(refusal, faults[fault].sqlstate, column,
-						 pstrdup(faults[fault].message), pstrdup(faults[fault].detail));
+							  pstrdup(faults[fault].message), pstrdup(faults[fault].detail));
 }
 
 /* The type's input function. */
@@ -199,13 +199,13 @@ check_domain(ValueReader *reader, Datum value, bool isnull, Refusal *refusal)
 		{
 			if (isnull)
 				fine = refuse_record(refusal, ERRCODE_NOT_NULL_VIOLATION, reader->column,
-							  "domain %s does not allow null values",
-							  format_type_be(reader->type));
+									 "domain %s does not allow null values",
+									 format_type_be(reader->type));
 		}
 		else if (!domain_check_holds(reader, constraint, value, isnull))
 			fine = refuse_record(refusal, ERRCODE_CHECK_VIOLATION, reader->column,
-						  "value for domain %s violates check constraint \"%s\"",
-						  format_type_be(reader->type), constraint->name);
+								 "value for domain %s violates check constraint \"%s\"",
+								 format_type_be(reader->type), constraint->name);
 		if (!fine)
 			break;
 	}
@@ -329,8 +329,8 @@ refuse_kind(ValueReader *reader, const JsonToken *token, Refusal *refusal)
 	};
 
 	return refuse_record(refusal, ERRCODE_DATATYPE_MISMATCH, reader->column,
-				  "JSON value for column \"%s\" of type %s is %s",
-				  reader->column, format_type_be(reader->type), kinds[token->kind]);
+						 "JSON value for column \"%s\" of type %s is %s",
+						 reader->column, format_type_be(reader->type), kinds[token->kind]);
 }
 
 /* A value that is not null. */

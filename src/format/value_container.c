@@ -87,6 +87,7 @@ call_populate(void *arg)
 {
 	PopulateCall *call = arg;
 	ValueReader *reader = call->reader;
+	FmgrInfo   *function = call->exact ? &reader->populate_json : &reader->populate_jsonb;
 	ReturnSetInfo where = {T_ReturnSetInfo};
 	Datum		json = DirectFunctionCall1(call->exact ? json_in : jsonb_in,
 										   CStringGetDatum(call->object));
@@ -97,7 +98,7 @@ call_populate(void *arg)
 
 	where.expectedDesc = reader->populate_desc;
 	where.allowedModes = SFRM_ValuePerCall;
-	InitFunctionCallInfoData(*fcinfo, call->exact ? &reader->populate_json : &reader->populate_jsonb, 1, InvalidOid, NULL, (Node *) &where);
+	InitFunctionCallInfoData(*fcinfo, function, 1, InvalidOid, NULL, (Node *) &where);
 	fcinfo->args[0].value = json;
 	fcinfo->args[0].isnull = false;
 	record = FunctionCallInvoke(fcinfo);
@@ -115,8 +116,8 @@ container_by_core(ValueReader *reader, const char *text, size_t len,
 		return false;
 	if (reader->datetime && (mentions_clock(text, len) || has_bare_number(text, len)))
 		return refuse_record(refusal, ERRCODE_INVALID_DATETIME_FORMAT, reader->column,
-					  "element for column \"%s\" of type %s depends on the clock or has no unit",
-					  reader->column, format_type_be(reader->type));
+							 "element for column \"%s\" of type %s depends on the clock or has no unit",
+							 reader->column, format_type_be(reader->type));
 	call.exact = reader->container_exact && memchr(text, '{', len) == NULL;
 	call.object = psprintf("{\"v\": %.*s}", (int) len, text);
 	if (!reader->pure)

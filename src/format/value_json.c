@@ -45,8 +45,8 @@ json_check(const char *text, size_t len, const char *column, Refusal *refusal)
 	if (error == JSON_SUCCESS)
 		return true;
 	return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, column,
-						 pstrdup("invalid input syntax for type json"),
-						 excerpt(json_errdetail(error, lex), strlen(json_errdetail(error, lex))));
+							  pstrdup("invalid input syntax for type json"),
+							  excerpt(json_errdetail(error, lex), strlen(json_errdetail(error, lex))));
 }
 
 /* A JSON text to json or jsonb. */

@@ -191,3 +191,14 @@ FROM generate_series(1, 12) i, decode_record('entry', (ARRAY['{"booth":1,"plate"
 
 -- headers are jsonb or text[]
 SELECT try('meta', '{}', '{{ms,metadata,headers}}');
+
+-- zones of one offset for ever, and others
+CREATE TABLE moment (at timestamptz);
+CREATE FUNCTION in_zone(zone text, at text) RETURNS bool LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('TimeZone', zone, true);
+    RETURN try('moment', format('{"at":"%s"}', at)) = ROW(at::timestamptz)::moment::text;
+END $$;
+SELECT bool_and(in_zone(zone, at))
+FROM unnest('{UTC,GMT,Etc/GMT+5,<+0530>-05:30,Europe/Berlin,Asia/Kolkata,America/New_York,Africa/Casablanca,Australia/Lord_Howe,PST8PDT}'::text[]) zone,
+     unnest('{2026-11-01 01:30:00,2026-03-29 02:30:00,2026-10-25 02:30:00,1800-01-01 00:00:00,1900-01-01 12:00:00.5,2026-04-05 01:45:00,9999-12-31 23:59:59}'::text[]) at;
