@@ -43,7 +43,10 @@ effective_user(ForeignScanState *node)
 	return OidIsValid(checked) ? checked : GetUserId();
 }
 
-/* The columns to decode: those the query needs, the topic's constraints, the engine's. */
+/*
+ * The columns to decode: those the query needs, the topic's constraints' and event
+ * time, because a record without a good one is a row to nobody, and the engine's.
+ */
 static Bitmapset *
 columns_to_decode(const ForeignScan *plan, const Topic *topic, const ScanBounds *bounds)
 {
@@ -56,6 +59,8 @@ columns_to_decode(const ForeignScan *plan, const Topic *topic, const ScanBounds 
 			return NULL;		/* the whole row */
 		columns = bms_add_member(columns, lfirst_int(cell));
 	}
+	if (topic->event_time != 0)
+		columns = bms_add_member(columns, topic->event_time);
 	if (bounds != NULL)
 		columns = bms_add_members(columns, bounds->columns);
 	return columns;
