@@ -19,8 +19,8 @@ typedef enum StartKind
 typedef struct Start
 {
 	StartKind	kind;
-	TimestampTz time;			/* of START_TIME */
-	bool		has_zone;		/* whether the text of the time named its zone */
+	TimestampTz time;			/* of START_TIME; a text without zone was read in the session's */
+	bool		has_zone;		/* whether the text named a zone, for those who keep the text */
 	int			npositions;		/* of START_OFFSETS */
 	KafkaPosition *positions;
 } Start;

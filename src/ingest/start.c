@@ -11,24 +11,12 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 #include "fdw/start.h"
 #include "ingest/start.h"
 #include "kafka/consumer.h"
 
 #define ANSWER_TIMEOUT_MS	10000	/* for each question to the broker */
-
-/* Milliseconds since 1970 of a start time; one without zone is in the session's. */
-static int64
-start_milliseconds(const Start *start)
-{
-	TimestampTz time = start->time;
-
-	if (!start->has_zone)
-		time = DatumGetTimestampTz(DirectFunctionCall1(timestamp_timestamptz, TimestampGetDatum(time)));
-	return time / 1000 + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (USECS_PER_DAY / 1000);
-}
 
 /* Asks the broker: one position per partition of the topic. */
 static KafkaPosition *
@@ -44,7 +32,7 @@ resolve_with_broker(const Topic *topic, const Start *start, int *n)
 		positions[i].offset = start->kind == START_LATEST ? ranges[i].high : ranges[i].low;
 	}
 	if (start->kind == START_TIME)
-		consumer_offsets_for_time(consumer, positions, *n, start_milliseconds(start), ANSWER_TIMEOUT_MS);
+		consumer_offsets_for_time(consumer, positions, *n, kafka_milliseconds(start->time), ANSWER_TIMEOUT_MS);
 	consumer_close(consumer);
 	return positions;
 }
