@@ -111,6 +111,7 @@ wide_add(WideSum *wide, double x, int scale)
 	wide_accumulate(wide, mantissa, exponent - 1 + scale, (bits >> 63) != 0);
 }
 
+/* The sign of a two's complement integer. */
 static inline bool
 wide_is_negative(const WideSum *wide)
 {

@@ -29,6 +29,7 @@ row_has_arguments(const Aggregate *aggregate, const FoldChunk *chunk, int i)
 	return true;
 }
 
+/* One more row for its group. */
 static void
 count_step(Aggregate *aggregate, FoldChunk *chunk)
 {
@@ -45,12 +46,14 @@ count_step(Aggregate *aggregate, FoldChunk *chunk)
 	}
 }
 
+/* Stored rows count as well. */
 static void
 count_combine(Aggregate *aggregate, void *state, const Datum *values, const bool *isnull)
 {
 	*(int64 *) state += isnull[0] ? 0 : DatumGetInt64(values[0]);
 }
 
+/* A count is never NULL. */
 static void
 count_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {
@@ -73,6 +76,7 @@ typedef struct IntSum
 	int64		sum;
 } IntSum;
 
+/* Adds, or raises what adding bigints raises. */
 static inline void
 int_sum_add(IntSum *state, int64 value)
 {
@@ -82,6 +86,7 @@ int_sum_add(IntSum *state, int64 value)
 				 errmsg("bigint out of range")));
 }
 
+/* Both widths of integer, into n and sum. */
 static void
 int_sum_step(Aggregate *aggregate, FoldChunk *chunk)
 {
@@ -99,6 +104,7 @@ int_sum_step(Aggregate *aggregate, FoldChunk *chunk)
 	}
 }
 
+/* Columns n, sum. */
 static void
 avg_int_combine(Aggregate *aggregate, void *state, const Datum *values, const bool *isnull)
 {
@@ -109,6 +115,7 @@ avg_int_combine(Aggregate *aggregate, void *state, const Datum *values, const bo
 		int_sum_add(sum, DatumGetInt64(values[1]));
 }
 
+/* The sum of nothing is NULL. */
 static void
 avg_int_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {
@@ -129,6 +136,7 @@ const AggregateOps fold_avg_int_ops = {
 
 /* sum alone: n only tells whether there was any input. */
 
+/* Column sum. */
 static void
 sum_int_combine(Aggregate *aggregate, void *state, const Datum *values, const bool *isnull)
 {
@@ -140,6 +148,7 @@ sum_int_combine(Aggregate *aggregate, void *state, const Datum *values, const bo
 	int_sum_add(sum, DatumGetInt64(values[0]));
 }
 
+/* The sum of nothing is NULL. */
 static void
 sum_int_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {

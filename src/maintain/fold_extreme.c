@@ -86,6 +86,7 @@ compare_by(Oid type)
 	}
 }
 
+/* Looks the order up: the aggregate's sort operator says which end of it wins. */
 static void
 extreme_prepare(Aggregate *aggregate)
 {
@@ -110,6 +111,7 @@ extreme_prepare(Aggregate *aggregate)
 	aggregate->private = extreme;
 }
 
+/* -1, 0, 1. */
 static inline int
 compare_integers(int64 a, int64 b)
 {
@@ -183,6 +185,7 @@ extreme_offer(Aggregate *aggregate, ExtremeState *state, Datum value)
 	extreme_replace(aggregate, state, value);
 }
 
+/* Offers each row's argument. */
 static void
 extreme_step(Aggregate *aggregate, FoldChunk *chunk)
 {
@@ -195,6 +198,7 @@ extreme_step(Aggregate *aggregate, FoldChunk *chunk)
 	}
 }
 
+/* Offers the stored extreme. */
 static void
 extreme_combine(Aggregate *aggregate, void *state, const Datum *values, const bool *isnull)
 {
@@ -202,6 +206,7 @@ extreme_combine(Aggregate *aggregate, void *state, const Datum *values, const bo
 		extreme_offer(aggregate, state, values[0]);
 }
 
+/* No input, no extreme. */
 static void
 extreme_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {
@@ -211,6 +216,7 @@ extreme_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnu
 	isnull[0] = !extreme->some;
 }
 
+/* Frees the buffer. */
 static void
 extreme_release(Aggregate *aggregate, void *state)
 {

@@ -43,6 +43,7 @@ widen(Aggregate *aggregate, FloatSum *sum)
 	float_sum_widen(sum, MemoryContextAlloc(aggregate->context, sizeof(WideSum)));
 }
 
+/* Adds any double. */
 static inline void
 add(Aggregate *aggregate, FloatSum *sum, double x)
 {
@@ -64,6 +65,7 @@ add_square(Aggregate *aggregate, FloatSum *sum, double x)
 	add(aggregate, sum, square);
 }
 
+/* An argument of either width; float4 widens exactly. */
 static inline double
 float_argument(const Aggregate *aggregate, Datum value)
 {
@@ -120,6 +122,7 @@ store_sum(const FloatSum *sum, bool none, Datum *value, bool *isnull)
 	*value = PointerGetDatum(array);
 }
 
+/* Frees the wide integer, if any. */
 static inline void
 release_sum(FloatSum *sum)
 {
@@ -154,6 +157,7 @@ sum_float_combine(Aggregate *aggregate, void *state, const Datum *values, const 
 	combine_sum(aggregate, &sum->sum, values[0], isnull[0]);
 }
 
+/* The sum of nothing is NULL. */
 static void
 sum_float_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {
@@ -172,6 +176,7 @@ avg_float_combine(Aggregate *aggregate, void *state, const Datum *values, const 
 	combine_sum(aggregate, &sum->sum, values[1], isnull[1]);
 }
 
+/* The sum of nothing is NULL. */
 static void
 avg_float_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {
@@ -182,6 +187,7 @@ avg_float_store(Aggregate *aggregate, const void *state, Datum *values, bool *is
 	store_sum(&sum->sum, sum->n == 0, &values[1], &isnull[1]);
 }
 
+/* Of sum and avg. */
 static void
 float_release(Aggregate *aggregate, void *state)
 {
@@ -223,6 +229,7 @@ float_variance_step(Aggregate *aggregate, FoldChunk *chunk)
 	}
 }
 
+/* Columns n, sum, sum of squares. */
 static void
 float_variance_combine(Aggregate *aggregate, void *state, const Datum *values, const bool *isnull)
 {
@@ -233,6 +240,7 @@ float_variance_combine(Aggregate *aggregate, void *state, const Datum *values, c
 	combine_sum(aggregate, &variance->squares, values[2], isnull[2]);
 }
 
+/* The sums of nothing are NULL. */
 static void
 float_variance_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {
@@ -244,6 +252,7 @@ float_variance_store(Aggregate *aggregate, const void *state, Datum *values, boo
 	store_sum(&variance->squares, variance->n == 0, &values[2], &isnull[2]);
 }
 
+/* Of the variance family. */
 static void
 float_variance_release(Aggregate *aggregate, void *state)
 {

@@ -68,6 +68,7 @@ store_sum(const Aggregate *aggregate, const NumericSum *sum, bool none, Datum *v
 	*value = none ? (Datum) 0 : NumericGetDatum(numeric_sum_result(sum, unit_frac(aggregate)));
 }
 
+/* Frees the big part, if any. */
 static inline void
 release_sum(NumericSum *sum)
 {
@@ -120,6 +121,7 @@ avg_combine(Aggregate *aggregate, void *state, const Datum *values, const bool *
 	combine_sum(aggregate, &numeric->sum, values[1], isnull[1]);
 }
 
+/* The sum of nothing is NULL. */
 static void
 avg_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {
@@ -140,6 +142,7 @@ sum_combine(Aggregate *aggregate, void *state, const Datum *values, const bool *
 	combine_sum(aggregate, &numeric->sum, values[0], isnull[0]);
 }
 
+/* The sum of nothing is NULL. */
 static void
 sum_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {
@@ -148,6 +151,7 @@ sum_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 	store_sum(aggregate, &numeric->sum, numeric->n == 0, &values[0], &isnull[0]);
 }
 
+/* Of sum and avg. */
 static void
 numeric_release(Aggregate *aggregate, void *state)
 {
@@ -217,6 +221,7 @@ variance_step(Aggregate *aggregate, FoldChunk *chunk)
 	}
 }
 
+/* Columns n, sum, sum of squares. */
 static void
 variance_combine(Aggregate *aggregate, void *state, const Datum *values, const bool *isnull)
 {
@@ -227,6 +232,7 @@ variance_combine(Aggregate *aggregate, void *state, const Datum *values, const b
 	combine_sum(aggregate, &variance->squares, values[2], isnull[2]);
 }
 
+/* The sums of nothing are NULL. */
 static void
 variance_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {
@@ -238,6 +244,7 @@ variance_store(Aggregate *aggregate, const void *state, Datum *values, bool *isn
 	store_sum(aggregate, &variance->squares, variance->n == 0, &values[2], &isnull[2]);
 }
 
+/* Of the variance family. */
 static void
 variance_release(Aggregate *aggregate, void *state)
 {

@@ -188,12 +188,14 @@ transition_prepare(Aggregate *aggregate, Oid state_type)
 	aggregate->private = transition;
 }
 
+/* The state has a type of its own, that of its column. */
 static void
 plain_prepare(Aggregate *aggregate)
 {
 	transition_prepare(aggregate, aggregate->spec->state[0].type);
 }
 
+/* The state is internal; its column holds it serialized. */
 static void
 serial_prepare(Aggregate *aggregate)
 {
@@ -215,6 +217,7 @@ keep_value(Aggregate *aggregate, Datum value, bool isnull)
 	return value;
 }
 
+/* The state before the first row: the initial value, a copy of it for each group. */
 static void
 transition_init(const Aggregate *aggregate, void *state)
 {
@@ -299,6 +302,7 @@ transition_advance(Aggregate *aggregate, TransitionState *state)
 	replace_value(aggregate, state, value, call->isnull);
 }
 
+/* Calls the transition function for each row that counts. */
 static void
 transition_step(Aggregate *aggregate, FoldChunk *chunk)
 {
@@ -377,6 +381,7 @@ combine_value(Aggregate *aggregate, TransitionState *state, Datum stored)
 	replace_value(aggregate, state, value, isnull);
 }
 
+/* The stored state comes before what was folded since: see the top. */
 static void
 transition_combine(Aggregate *aggregate, void *state, const Datum *values, const bool *isnull)
 {
@@ -395,6 +400,7 @@ transition_combine(Aggregate *aggregate, void *state, const Datum *values, const
 	ResetExprContext(((Transition *) aggregate->private)->scratch);
 }
 
+/* The state is the column. */
 static void
 plain_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {
@@ -404,6 +410,7 @@ plain_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull
 	isnull[0] = trans->isnull;
 }
 
+/* The column is the state serialized. */
 static void
 serial_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
 {

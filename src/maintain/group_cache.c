@@ -159,12 +159,14 @@ group_cache_reset(GroupCache *cache)
 	cache_begin(cache);
 }
 
+/* How many groups there are. */
 int64
 group_cache_count(const GroupCache *cache)
 {
 	return cache->ngroups;
 }
 
+/* Any of them. */
 FoldGroup *
 group_cache_nth(const GroupCache *cache, int64 k)
 {
@@ -378,6 +380,7 @@ release_group(GroupCache *cache, FoldGroup *group)
 	}
 }
 
+/* For qsort. */
 static int
 compare_int64(const void *a, const void *b)
 {

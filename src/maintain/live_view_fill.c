@@ -90,11 +90,13 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
+/* Nothing to prepare: columns were chosen before. */
 static void
 receive_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
 }
 
+/* Nothing to release: the fill owns everything. */
 static void
 receive_shutdown(DestReceiver *self)
 {
@@ -128,13 +130,13 @@ scan_text(const FillReceiver *fill, Oid relid)
 	return text.data;
 }
 
-/* Replaces Vars of the view's source by those of the same name in another relation. */
 typedef struct RenumberContext
 {
 	Oid			from;
 	Oid			to;
 } RenumberContext;
 
+/* Replaces Vars of the view's source by those of the same name in another relation. */
 static Node *
 renumber_vars(Node *node, void *arg)
 {
@@ -182,8 +184,8 @@ run_scan(FillReceiver *fill, Oid relid, Expr *range)
 	PlannedStmt *plan = pg_plan_query(scan_query(fill, relid, range), NULL, 0, NULL);
 	QueryDesc  *query;
 
-	PushActiveSnapshot(GetTransactionSnapshot());
-	UpdateActiveSnapshotCommandId();
+	/* everything committed, as the state table is read (state_table.c) */
+	PushActiveSnapshot(GetLatestSnapshot());
 	query = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot,
 							&fill->pub, NULL, NULL, 0);
 	ExecutorStart(query, 0);

@@ -42,12 +42,14 @@ compare_groups(const void *a, const void *b, void *arg)
 	return group_keys_compare(keys, x->keys, group_nulls(keys, x), y->keys, group_nulls(keys, y));
 }
 
+/* The order of the index. */
 static void
 sort_by_key(LiveView *view, FoldGroup **groups, int64 n)
 {
 	qsort_arg(groups, n, sizeof(FoldGroup *), compare_groups, view->keys);
 }
 
+/* The order of the heap. */
 static void
 sort_by_tid(FoldGroup **groups, int64 n)
 {

@@ -46,6 +46,7 @@ static const int64 unit[MAX_FRAC + 1] = {
 /* 128 bits are 39 decimal digits: at most ten base-10000 digits and one more. */
 #define MAX_DIGITS			11
 
+/* Reads without regard to alignment. */
 static inline uint16
 read_uint16(const char *p)
 {
@@ -83,73 +84,134 @@ numeric_image_dscale(Datum numeric)
 	return header & LONG_DSCALE_MASK;
 }
 
+/* The parts of a finite numeric. */
+typedef struct FiniteNumeric
+{
+	bool		negative;
+	int			weight;
+	int			ndigits;
+	const char *digits;			/* unaligned int16 */
+} FiniteNumeric;
+
+/* Takes a finite numeric apart. */
+static inline FiniteNumeric
+take_apart(Datum numeric, uint16 header)
+{
+	const char *p = VARDATA_ANY(DatumGetPointer(numeric));
+	const char *end = p + VARSIZE_ANY_EXHDR(DatumGetPointer(numeric));
+	FiniteNumeric parts;
+
+	p += sizeof(uint16);
+	if ((header & KIND_MASK) == KIND_SHORT)
+	{
+		parts.negative = (header & SHORT_NEGATIVE) != 0;
+		parts.weight = header & SHORT_WEIGHT_MASK;
+		if (header & SHORT_WEIGHT_SIGN)
+			parts.weight |= ~SHORT_WEIGHT_MASK;
+	}
+	else
+	{
+		parts.negative = (header & KIND_MASK) == KIND_NEGATIVE;
+		parts.weight = (int16) read_uint16(p);
+		p += sizeof(int16);
+	}
+	parts.digits = p;
+	parts.ndigits = (end - p) / sizeof(int16);
+	return parts;
+}
+
+/* Digit i, 0 behind the last one. */
+static inline uint16
+digit_at(const FiniteNumeric *parts, int i)
+{
+	return i < parts->ndigits ? read_uint16(parts->digits + i * sizeof(int16)) : 0;
+}
+
+/* What stands before the point. */
+static inline int128
+whole_part(const FiniteNumeric *parts)
+{
+	uint64		fast = 0;
+	int128		whole;
+	int			i = 0;
+
+	for (; i <= Min(parts->weight, FAST_DIGITS - 1); i++)
+		fast = fast * BASE + digit_at(parts, i);
+	whole = fast;
+	for (; i <= parts->weight; i++)
+		whole = whole * BASE + digit_at(parts, i);
+	return whole;
+}
+
+/* What stands behind the point, in units of 10000^-frac. */
+static inline uint64
+fractional_part(const FiniteNumeric *parts, int frac)
+{
+	uint64		part = 0;
+
+	for (int w = -1; w >= -frac; w--)
+		part = part * BASE + (w <= parts->weight ? digit_at(parts, parts->weight - w) : 0);
+	return part;
+}
+
 /* Reads a numeric: see the header. */
 NumericKind
 numeric_image_read(Datum numeric, int frac, int128 *value, int *dscale)
 {
-	const char *p = VARDATA_ANY(DatumGetPointer(numeric));
-	const char *end = p + VARSIZE_ANY_EXHDR(DatumGetPointer(numeric));
-	uint16		header = read_uint16(p);
-	int			weight;
-	int			ndigits;
-	bool		negative;
-	int128		whole = 0;
-	uint64		part = 0;
-	int			i = 0;
+	uint16		header = read_uint16(VARDATA_ANY(DatumGetPointer(numeric)));
+	FiniteNumeric parts;
 
 	Assert(frac >= 0 && frac <= MAX_FRAC);
 
-	p += sizeof(uint16);
 	if ((header & KIND_MASK) == KIND_SPECIAL)
 		return special_kind(header);
 	*dscale = numeric_image_dscale(numeric);
-	if ((header & KIND_MASK) == KIND_SHORT)
-	{
-		negative = (header & SHORT_NEGATIVE) != 0;
-		weight = header & SHORT_WEIGHT_MASK;
-		if (header & SHORT_WEIGHT_SIGN)
-			weight |= ~SHORT_WEIGHT_MASK;
-	}
-	else
-	{
-		negative = (header & KIND_MASK) == KIND_NEGATIVE;
-		weight = (int16) read_uint16(p);
-		p += sizeof(uint16);
-	}
-
-	ndigits = (end - p) / sizeof(int16);
-	if (ndigits > 0 && (weight + 1 + frac > SMALL_DIGITS || ndigits - 1 - weight > frac))
+	parts = take_apart(numeric, header);
+	if (parts.ndigits > 0 &&
+		(parts.weight + 1 + frac > SMALL_DIGITS || parts.ndigits - 1 - parts.weight > frac))
 		return NUMERIC_BIG;
 
-	if (weight < FAST_DIGITS)
-	{
-		uint64		fast = 0;
-
-		for (int w = weight; w >= 0; w--, i++)
-			fast = fast * BASE + (i < ndigits ? read_uint16(p + i * sizeof(int16)) : 0);
-		whole = fast;
-	}
-	else
-	{
-		for (int w = weight; w >= 0; w--, i++)
-			whole = whole * BASE + (i < ndigits ? read_uint16(p + i * sizeof(int16)) : 0);
-	}
-	if (frac > 0)
-	{
-		int			first = ndigits > 0 ? weight - i : -1;	/* weight of the next digit */
-
-		for (int w = -1; w >= -frac; w--)
-		{
-			part *= BASE;
-			if (i < ndigits && w <= first)
-				part += read_uint16(p + i++ * sizeof(int16));
-		}
-	}
-
-	*value = whole * unit[frac] + part;
-	if (negative)
+	*value = whole_part(&parts) * unit[frac] + fractional_part(&parts, frac);
+	if (parts.negative)
 		*value = -*value;
 	return NUMERIC_SMALL;
+}
+
+/* Base-10000 digits of a magnitude into digit[*first .. *last), without zeros at either end. */
+static void
+split_digits(unsigned __int128 rest, int16 *digit, int *first, int *last)
+{
+	*first = MAX_DIGITS;
+	*last = MAX_DIGITS;
+	while (rest > PG_UINT64_MAX)
+	{
+		digit[--*first] = (int16) (rest % BASE);
+		rest /= BASE;
+	}
+	for (uint64 low = (uint64) rest; low != 0; low /= BASE)
+		digit[--*first] = (int16) (low % BASE);
+	while (*last > *first && digit[*last - 1] == 0)
+		--*last;
+}
+
+/* Writes the header; returns how many bytes it has. */
+static int
+write_header(char *p, bool negative, int weight, int dscale)
+{
+	uint16		header[2];
+
+	if (dscale <= SHORT_DSCALE_MAX && weight >= SHORT_WEIGHT_MIN && weight <= SHORT_WEIGHT_MAX)
+	{
+		header[0] = KIND_SHORT | (negative ? SHORT_NEGATIVE : 0) |
+			(dscale << SHORT_DSCALE_SHIFT) |
+			(weight < 0 ? SHORT_WEIGHT_SIGN : 0) | (weight & SHORT_WEIGHT_MASK);
+		memcpy(p, header, sizeof(uint16));
+		return sizeof(uint16);
+	}
+	header[0] = (negative ? KIND_NEGATIVE : 0) | (dscale & LONG_DSCALE_MASK);
+	header[1] = (uint16) weight;
+	memcpy(p, header, sizeof(header));
+	return sizeof(header);
 }
 
 /* Makes a numeric: see the header. */
@@ -157,56 +219,24 @@ Numeric
 numeric_image_make(int128 value, int frac, int dscale)
 {
 	int16		digit[MAX_DIGITS];
-	int			first = MAX_DIGITS;
-	int			last = MAX_DIGITS;
+	int			first;
+	int			last;
 	int			weight;
 	bool		negative = value < 0;
-	bool		is_short;
-	unsigned __int128 rest = negative ? -(unsigned __int128) value : (unsigned __int128) value;
-	Size		size;
+	char		header[2 * sizeof(uint16)];
+	int			header_size;
+	Size		digits_size;
 	char	   *image;
-	char	   *p;
-	uint16		header;
 
-	while (rest > PG_UINT64_MAX)
-	{
-		digit[--first] = (int16) (rest % BASE);
-		rest /= BASE;
-	}
-	for (uint64 low = (uint64) rest; low != 0; low /= BASE)
-		digit[--first] = (int16) (low % BASE);
+	split_digits(negative ? -(unsigned __int128) value : (unsigned __int128) value,
+				 digit, &first, &last);
+	weight = last == first ? 0 : MAX_DIGITS - 1 - frac - first;
+	header_size = write_header(header, negative, weight, dscale);
+	digits_size = (last - first) * sizeof(int16);
 
-	weight = MAX_DIGITS - 1 - frac - first;
-	while (last > first && digit[last - 1] == 0)
-		last--;
-	if (last == first)
-	{
-		weight = 0;
-		negative = false;
-	}
-
-	is_short = dscale <= SHORT_DSCALE_MAX &&
-		weight >= SHORT_WEIGHT_MIN && weight <= SHORT_WEIGHT_MAX;
-	size = VARHDRSZ + (is_short ? 1 : 2) * sizeof(uint16) + (last - first) * sizeof(int16);
-	image = palloc(size);
-	SET_VARSIZE(image, size);
-	p = VARDATA(image);
-
-	if (is_short)
-		header = KIND_SHORT | (negative ? SHORT_NEGATIVE : 0) |
-			(dscale << SHORT_DSCALE_SHIFT) |
-			(weight < 0 ? SHORT_WEIGHT_SIGN : 0) | (weight & SHORT_WEIGHT_MASK);
-	else
-		header = (negative ? KIND_NEGATIVE : 0) | (dscale & LONG_DSCALE_MASK);
-	memcpy(p, &header, sizeof(header));
-	p += sizeof(header);
-	if (!is_short)
-	{
-		int16		long_weight = (int16) weight;
-
-		memcpy(p, &long_weight, sizeof(long_weight));
-		p += sizeof(long_weight);
-	}
-	memcpy(p, digit + first, (last - first) * sizeof(int16));
+	image = palloc(VARHDRSZ + header_size + digits_size);
+	SET_VARSIZE(image, VARHDRSZ + header_size + digits_size);
+	memcpy(VARDATA(image), header, header_size);
+	memcpy(VARDATA(image) + header_size, digit + first, digits_size);
 	return (Numeric) image;
 }

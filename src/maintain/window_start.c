@@ -145,6 +145,7 @@ seconds_of(int64 time)
 	return seconds + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
 }
 
+/* The other way. */
 static int64
 time_of(pg_time_t seconds)
 {

@@ -29,6 +29,7 @@ typedef struct Model
 
 static uint64 seed = UINT64CONST(88172645463325252);
 
+/* xorshift64: the same numbers in every run. */
 static uint64
 random_bits(void)
 {
@@ -38,6 +39,7 @@ random_bits(void)
 	return seed;
 }
 
+/* Adds x * 2^scale, sign times. */
 static void
 model_add(Model *model, double x, int scale, int sign)
 {
@@ -60,6 +62,7 @@ model_add(Model *model, double x, int scale, int sign)
 	}
 }
 
+/* Carries through, and tells whether nothing is left. */
 static bool
 model_is_zero(Model *model)
 {
@@ -88,6 +91,7 @@ add(FloatSum *sum, WideSum *wide, double x)
 	}
 }
 
+/* The canonical form of a sum. */
 static int
 canonical(const double *x, int n, double *form)
 {
@@ -119,6 +123,7 @@ canonical_of_parts(const double *x, int n, double *form)
 	return float_sum_canonical(&sum, form);
 }
 
+/* Puts inputs in random order. */
 static void
 shuffle(double *x, int n)
 {
@@ -186,6 +191,7 @@ is_canonical(const double *x, int n, const double *form, int length)
 	return model_is_zero(&model);
 }
 
+/* Random sums: exact, canonical, and independent of order and cuts. */
 static void
 test_random(void)
 {
@@ -235,6 +241,7 @@ test_sum(const char *name, const double *x, int n, const double *expected, int l
 	} while (0)
 #define LIST(...) {__VA_ARGS__}
 
+/* Sums with a known answer, then random ones. */
 int
 main(void)
 {

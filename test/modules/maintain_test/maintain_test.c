@@ -115,6 +115,7 @@ read_rows(Oid relid)
 	return rows;
 }
 
+/* Puts rows in random order. */
 static void
 shuffle_rows(Rows *rows, pg_prng_state *random)
 {
@@ -148,6 +149,7 @@ processor_seconds(void)
 	return now.tv_sec + now.tv_nsec * 1e-9;
 }
 
+/* Folds the batch and counts. */
 static void
 fold_batch(Run *run)
 {
@@ -161,6 +163,7 @@ fold_batch(Run *run)
 	run->late += result.nlate;
 }
 
+/* Ends the epoch. */
 static void
 write_epoch(Run *run)
 {
@@ -227,6 +230,7 @@ run_result(FunctionCallInfo fcinfo, const Run *run, int repeats)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, isnull));
 }
 
+/* Folds a table: see the SQL. */
 Datum
 maintain_fold(PG_FUNCTION_ARGS)
 {
@@ -254,6 +258,7 @@ maintain_fold(PG_FUNCTION_ARGS)
 	return run_result(fcinfo, &run, repeats);
 }
 
+/* Fills the view from a table: see the SQL. */
 Datum
 maintain_fill(PG_FUNCTION_ARGS)
 {
@@ -267,6 +272,7 @@ maintain_fill(PG_FUNCTION_ARGS)
 /* A view kept between statements. */
 static LiveView *kept = NULL;
 
+/* Opens a view that stays. */
 Datum
 maintain_keep(PG_FUNCTION_ARGS)
 {
@@ -280,6 +286,7 @@ maintain_keep(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Folds a table into the kept view, as one epoch. */
 Datum
 maintain_kept_fold(PG_FUNCTION_ARGS)
 {
@@ -297,6 +304,7 @@ maintain_kept_fold(PG_FUNCTION_ARGS)
 	return run_result(fcinfo, &run, 1);
 }
 
+/* What a caller does after an abort. */
 Datum
 maintain_kept_discard(PG_FUNCTION_ARGS)
 {
@@ -342,6 +350,7 @@ random_decimal(pg_prng_state *random, int128 *value, int *dscale)
 	return text.data;
 }
 
+/* Compares images: see the SQL. */
 Datum
 maintain_numeric_images(PG_FUNCTION_ARGS)
 {
