@@ -9,6 +9,7 @@
 #ifndef DELTAFLOW_CATALOG_CATALOG_H
 #define DELTAFLOW_CATALOG_CATALOG_H
 
+#include "access/transam.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 
@@ -52,7 +53,17 @@ typedef struct PositionRow
 				dead,
 				filtered,
 				redelivered;
+	int64		fill_next,		/* of a view: what its filling has still to read */
+				fill_upto;
 } PositionRow;
+
+/* How far the filling of a view over a table has got. */
+typedef struct FillPoint
+{
+	FullTransactionId xid;		/* rows older than this are to be folded; invalid: not begun */
+	Oid			relation;		/* in this leaf, and those of greater OID */
+	int64		block;			/* of that leaf */
+} FillPoint;
 
 typedef struct ViewRow
 {
@@ -70,6 +81,7 @@ typedef struct ViewRow
 	RunState	state;
 	char	   *last_error;
 	char	   *hint;
+	FillPoint	fill;			/* of STATE_BACKFILLING */
 } ViewRow;
 
 /* pipeline.c */
@@ -122,7 +134,11 @@ extern ViewRow *view_by_live(Oid live);
 extern List *view_list(int64 pipeline_id);	/* of ViewRow, by id */
 extern int64 view_insert(const ViewRow *row);
 extern void view_delete(int64 id);	/* with its positions and late rows */
+
+/* STATE_BACKFILLING also forgets how far an earlier filling got. */
 extern void view_set_state(int64 id, RunState state, const char *error, const char *hint);
+extern void view_set_fill(int64 id, const FillPoint *fill);
+extern void view_forget_fills(int64 pipeline_id);	/* unfinished fillings begin again */
 extern void view_add_late(int64 id, int64 n);
 extern List *view_position_list(int64 view_id);	/* of PositionRow: first_offset, end_offset unused */
 extern void view_position_put(int64 view_id, const PositionRow *row);	/* insert or replace */

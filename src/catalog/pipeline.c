@@ -217,7 +217,10 @@ pipeline_changed(int64 id)
 	wake_workers_at_commit();
 }
 
-/* Running means: here.  Resuming a copied pipeline adopts it for this database. */
+/*
+ * Running means: here.  Resuming a copied pipeline adopts it for this database,
+ * where the transaction ids by which fillings tell old rows are others.
+ */
 void
 pipeline_set_state(int64 id, RunState state, const char *error, const char *hint)
 {
@@ -237,6 +240,8 @@ pipeline_set_state(int64 id, RunState state, const char *error, const char *hint
 	values[4] = Int64GetDatum((int64) GetSystemIdentifier());
 	values[5] = ObjectIdGetDatum(MyDatabaseId);
 	statement_execute(&set, values, isnull);
+	if (state == STATE_RUNNING)
+		view_forget_fills(id);
 	wake_workers_at_commit();
 }
 

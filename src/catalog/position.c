@@ -34,7 +34,7 @@ position_list(int64 pipeline_id)
 	MemoryContextSwitchTo(call.caller);
 	for (uint64 i = 0; i < n; i++)
 	{
-		PositionRow *row = palloc(sizeof(PositionRow));
+		PositionRow *row = palloc0(sizeof(PositionRow));
 
 		row->partition = result_int32(i, 1);
 		row->first_offset = result_int64(i, 2, 0);

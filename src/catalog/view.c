@@ -9,13 +9,14 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+#include "utils/xid8.h"
 
 #include "catalog/statement.h"
 #include "compat.h"
 
 #define VIEW_COLUMNS \
 	"id, pipeline_id, live, batch, state_table, fingerprint, lateness, emit = 'close', options::text, " \
-	"pinned, server_major, state, last_error, hint"
+	"pinned, server_major, state, last_error, hint, fill_xid, fill_relation, fill_block"
 
 /* The elements of a text[], as C strings in the current context. */
 static List *
@@ -72,6 +73,10 @@ view_read(const CatalogCall *call, uint64 i)
 	row->state = state_from_name(result_text(call, i, 12));
 	row->last_error = result_text(call, i, 13);
 	row->hint = result_text(call, i, 14);
+	datum = result_datum(i, 15, &isnull);
+	row->fill.xid = isnull ? InvalidFullTransactionId : DatumGetFullTransactionId(datum);
+	row->fill.relation = result_oid(i, 16);
+	row->fill.block = result_int64(i, 17, 0);
 	return row;
 }
 
@@ -158,7 +163,8 @@ void
 view_set_state(int64 id, RunState state, const char *error, const char *hint)
 {
 	static Statement set = {
-		"UPDATE deltaflow.view SET state = $2, last_error = $3, hint = $4 WHERE id = $1",
+		"UPDATE deltaflow.view SET state = $2, last_error = $3, hint = $4, fill_xid = NULL, fill_relation = NULL, "
+		"fill_block = NULL WHERE id = $1",
 		4, {INT8OID, TEXTOID, TEXTOID, TEXTOID}
 	};
 	bool		isnull[4] = {false};
@@ -169,6 +175,32 @@ view_set_state(int64 id, RunState state, const char *error, const char *hint)
 	values[2] = text_argument(error, &isnull[2]);
 	values[3] = text_argument(hint, &isnull[3]);
 	statement_execute(&set, values, isnull);
+}
+
+void
+view_set_fill(int64 id, const FillPoint *fill)
+{
+	static Statement set = {
+		"UPDATE deltaflow.view SET fill_xid = $2, fill_relation = $3, fill_block = $4 WHERE id = $1",
+		4, {INT8OID, XID8OID, OIDOID, INT8OID}
+	};
+	Datum		values[] = {
+		Int64GetDatum(id), FullTransactionIdGetDatum(fill->xid), ObjectIdGetDatum(fill->relation),
+		Int64GetDatum(fill->block)
+	};
+
+	statement_execute(&set, values, NULL);
+}
+
+void
+view_forget_fills(int64 pipeline_id)
+{
+	static Statement forget = {
+		"UPDATE deltaflow.view SET fill_xid = NULL WHERE pipeline_id = $1 AND fill_xid IS NOT NULL", 1, {INT8OID}
+	};
+	Datum		key = Int64GetDatum(pipeline_id);
+
+	statement_execute(&forget, &key, NULL);
 }
 
 void
@@ -186,7 +218,8 @@ List *
 view_position_list(int64 view_id)
 {
 	static Statement list = {
-		"SELECT topic_partition, next_offset, consumed, applied, late, dead, filtered, redelivered "
+		"SELECT topic_partition, next_offset, consumed, applied, late, dead, filtered, redelivered, "
+		"fill_next, fill_upto "
 		"FROM deltaflow.view_position WHERE view_id = $1 ORDER BY topic_partition",
 		1, {INT8OID}
 	};
@@ -212,6 +245,8 @@ view_position_list(int64 view_id)
 		row->dead = result_int64(i, 6, 0);
 		row->filtered = result_int64(i, 7, 0);
 		row->redelivered = result_int64(i, 8, 0);
+		row->fill_next = result_int64(i, 9, 0);
+		row->fill_upto = result_int64(i, 10, 0);
 		rows = lappend(rows, row);
 	}
 	catalog_end(&call);
@@ -223,11 +258,12 @@ view_position_put(int64 view_id, const PositionRow *row)
 {
 	static Statement put = {
 		"INSERT INTO deltaflow.view_position AS p (view_id, topic_partition, next_offset, consumed, applied, late, "
-		"dead, filtered, redelivered) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+		"dead, filtered, redelivered, fill_next, fill_upto) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
 		"ON CONFLICT (view_id, topic_partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, "
 		"consumed = EXCLUDED.consumed, applied = EXCLUDED.applied, late = EXCLUDED.late, dead = EXCLUDED.dead, "
-		"filtered = EXCLUDED.filtered, redelivered = EXCLUDED.redelivered",
-		9, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}
+		"filtered = EXCLUDED.filtered, redelivered = EXCLUDED.redelivered, fill_next = EXCLUDED.fill_next, "
+		"fill_upto = EXCLUDED.fill_upto",
+		11, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}
 	};
 	Datum		values[] = {
 		Int64GetDatum(view_id), Int32GetDatum(row->partition), Int64GetDatum(row->next_offset),

@@ -40,6 +40,7 @@
 #include "worker/settings.h"
 
 #define POLL_RECORDS	CHUNK_ROWS
+#define FILL_POLL_MS	20		/* between looks for old records of a view being filled */
 
 /* Whether what was loaded is still what the catalog says. */
 static bool
@@ -330,15 +331,16 @@ note_ends(Pipeline *pipeline)
 static bool
 has_work(Pipeline *pipeline)
 {
+	bool		found = fill_has_work(pipeline);
+
 	if (pipeline->batch->nrecords > 0 ||
-		poll_records(pipeline, POLL_RECORDS) ||
+		consumer_poll(pipeline->consumer, pipeline->batch, POLL_RECORDS) > 0 ||
 		has_moving_end(pipeline))
 		return true;
 	note_ends(pipeline);
 	for (int i = 0; i < pipeline->nviews; i++)
-		if (pipeline->views[i].error != NULL)
-			return true;
-	return false;
+		found |= pipeline->views[i].error != NULL;
+	return found;
 }
 
 EpochOutcome
@@ -368,7 +370,8 @@ pipeline_epoch(Pipeline *pipeline)
 		fault = consumer_fault(pipeline->consumer);
 		outcome = lookout_fault(pipeline, &fault);
 	} while (fault.kind != KAFKA_NO_FAULT && outcome == EPOCH_COMMITTED);
-	pipeline->delay_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), pipeline->lookout_at);
+	pipeline->delay_ms = fill_is_pending(pipeline) ? FILL_POLL_MS :
+		TimestampDifferenceMilliseconds(GetCurrentTimestamp(), pipeline->lookout_at);
 	return outcome == EPOCH_COMMITTED ? EPOCH_IDLE : outcome;
 }
 
@@ -388,7 +391,8 @@ pipeline_drain_wakeup(Pipeline *pipeline)
 bool
 pipeline_full(const Pipeline *pipeline)
 {
-	return pipeline->attempt.full;
+	return pipeline->attempt.full ||
+		(fill_is_pending(pipeline) && (pipeline_stores(pipeline) || pipeline->old_reader != NULL));
 }
 
 long

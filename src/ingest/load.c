@@ -206,7 +206,6 @@ pipeline_open(int64 id, bool nested)
 		return pipeline;
 
 	views_open(pipeline);
-	views_fill(pipeline);
 	load_step(pipeline, load_rows, NULL);
 	open_consumer(pipeline);
 	return pipeline;
@@ -250,6 +249,8 @@ pipeline_close(Pipeline *pipeline)
 		consumer_close(pipeline->consumer);
 	if (pipeline->lookout != NULL)
 		consumer_close(pipeline->lookout);
+	if (pipeline->old_consumer != NULL)
+		consumer_close(pipeline->old_consumer);
 	if (pipeline->decoder != NULL)
 		decoder_destroy(pipeline->decoder);
 	stale_watch_nothing();

@@ -141,8 +141,8 @@ has_unknown(const Pipeline *pipeline, const KafkaRange *ranges, int nranges)
 }
 
 /* Asks the broker; NULL, and trouble noted, when it does not answer. */
-static KafkaRange *
-ask_ranges(Pipeline *pipeline, int *n)
+KafkaRange *
+lookout_ask(Pipeline *pipeline, int *n)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	KafkaRange *volatile ranges = NULL;
@@ -188,7 +188,7 @@ lookout_look(Pipeline *pipeline, KafkaRange **ranges, int *nranges)
 	ErrorData  *error;
 
 	pipeline->lookout_at = TimestampTzPlusMilliseconds(now, pipeline->options.discovery_interval * 1000L);
-	*ranges = ask_ranges(pipeline, nranges);
+	*ranges = lookout_ask(pipeline, nranges);
 	if (*ranges == NULL)
 		return EPOCH_COMMITTED;
 	if (check_partitions(pipeline, *ranges, *nranges, &again))

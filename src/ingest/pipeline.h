@@ -45,6 +45,10 @@ typedef struct PipelineView
 	PositionRow *committed;		/* of a view over the topic: its books, in the partitions' order */
 	PositionRow *now;
 	int64		late;			/* in this attempt */
+	bool		filling;		/* rows from before it was made are still to be folded; fill.c */
+	bool		filled_now;		/* this attempt folds the last of them */
+	FillPoint	fill_committed;
+	FillPoint	fill_now;
 	char	   *error;			/* it failed: the next attempt records that, without it */
 	char	   *hint;
 } PipelineView;
@@ -119,6 +123,11 @@ struct Pipeline
 	SlotPool   *slots;
 	int			nviews;
 	PipelineView *views;
+	RowBatch   *old_rows;		/* of views being filled; NULL: none yet */
+	KafkaConsumer *old_consumer;	/* reads old records for a view over the topic, NULL: none is being filled */
+	KafkaBatch *old_batch;
+	PipelineView *old_reader;	/* that view */
+	int			old_taken;		/* of old_batch, in this attempt */
 
 	/* progress */
 	int			npartitions;
@@ -188,7 +197,6 @@ extern void progress_committed(Pipeline *pipeline);
 
 /* views.c */
 extern void views_open(Pipeline *pipeline);
-extern void views_fill(Pipeline *pipeline);
 extern void views_begin(Pipeline *pipeline);
 extern void views_fold(Pipeline *pipeline);
 extern void views_write(Pipeline *pipeline);
@@ -198,12 +206,23 @@ extern Bitmapset *views_columns(const Pipeline *pipeline);
 extern void views_committed(Pipeline *pipeline);
 extern void pipeline_view_failed(Pipeline *pipeline, PipelineView *view, ErrorData *error);
 
+/* fill.c, fill_topic.c: views made while the pipeline runs */
+extern void fill_begin(Pipeline *pipeline, PipelineView *view);	/* in the first attempt */
+extern bool fill_has_work(Pipeline *pipeline);
+extern bool fill_is_pending(const Pipeline *pipeline);
+extern void fill_slice(Pipeline *pipeline, PipelineView *view);
+extern void fill_committed(Pipeline *pipeline);
+extern void fill_fold(Pipeline *pipeline, PipelineView *view, FoldResult *result);
+extern void fill_from_topic(Pipeline *pipeline, PipelineView *view);
+extern bool fill_poll_topic(Pipeline *pipeline, PipelineView *view);
+
 /* failure.c */
 extern bool failure_is_infrastructure(int sqlstate, Stage stage);
 extern EpochOutcome pipeline_failed(Pipeline *pipeline, ErrorData *error);
 
 /* lookout.c: what the broker says about ranges, and faults of the consumer */
 extern EpochOutcome lookout_look(Pipeline *pipeline, KafkaRange **ranges, int *nranges);
+extern KafkaRange *lookout_ask(Pipeline *pipeline, int *n);	/* NULL: no answer */
 extern EpochOutcome lookout_fault(Pipeline *pipeline, const KafkaFault *fault);
 
 #endif							/* DELTAFLOW_INGEST_PIPELINE_H */

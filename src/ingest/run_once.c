@@ -39,14 +39,14 @@ is_reached(Pipeline *pipeline, const Goal *goal)
 		if (partition != NULL && partition->committed.next_offset < goal->ranges[i].high)
 			return false;
 	}
-	return true;
+	return !fill_is_pending(pipeline);
 }
 
 /* Waits for the broker; ERROR when it has been silent for too long. */
 static void
 wait_for_records(Pipeline *pipeline, TimestampTz since)
 {
-	(void) wait_for(pipeline_wakeup_fd(pipeline), STEP_MS, WAIT_FOR_BROKER);
+	(void) wait_for(pipeline_wakeup_fd(pipeline), Min(pipeline_backoff(pipeline), STEP_MS), WAIT_FOR_BROKER);
 	CHECK_FOR_INTERRUPTS();
 	pipeline_drain_wakeup(pipeline);
 	if (TimestampDifferenceExceeds(since, GetCurrentTimestamp(), PATIENCE_MS))

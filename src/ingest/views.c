@@ -7,25 +7,19 @@
  * repeated without it, and it is marked failed in that same transaction, so the
  * others go on and it stands exactly where the last good epoch left it.
  *
- * A view in state backfilling is filled from what its pipeline has consumed so far
- * (the stored table, or the topic from the pipeline's first offsets up to its next
- * ones) in one transaction under the pipeline's lock, and is then a running view:
- * no gap, no double count.
+ * A view in state backfilling takes part in epochs as the others do; fill.c adds
+ * what was there before it, a slice per epoch.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "compat.h"
-#include "fdw/bounds.h"
 #include "ingest/pipeline.h"
 #include "ingest/relation.h"
 #include "ingest/stale.h"
@@ -77,6 +71,8 @@ view_open(Pipeline *pipeline, void *argument)
 	if (refusal != NULL)
 		view_refusal_raise(refusal);
 	view->live = live_view_open(view->spec, (size_t) setting_group_cache * 1024);
+	view->filling = view->row->state == STATE_BACKFILLING;
+	view->fill_committed = view->row->fill;
 	MemoryContextSwitchTo(before);
 	identity_restore(identity);
 }
@@ -202,6 +198,10 @@ views_begin(Pipeline *pipeline)
 			view_set_state(view->row->id, STATE_FAILED, view->error, view->hint);
 		if (view->now != NULL)
 			memcpy(view->now, view->committed, sizeof(PositionRow) * pipeline->npartitions);
+		view->fill_now = view->fill_committed;
+		view->filled_now = false;
+		if (view->filling && !FullTransactionIdIsValid(view->fill_now.xid))
+			fill_begin(pipeline, view);
 	}
 }
 
@@ -288,7 +288,7 @@ views_fold(Pipeline *pipeline)
 	pipeline->attempt.stage = STAGE_NONE;
 }
 
-/* Writes what was folded, and how many rows were late. */
+/* Writes what was folded, with a slice of what is older in views being filled, and counts late rows. */
 void
 views_write(Pipeline *pipeline)
 {
@@ -302,6 +302,8 @@ views_write(Pipeline *pipeline)
 			continue;
 		pipeline->attempt.view = view;
 		before = identity_become(view->owner, view->row->pinned);
+		if (view->filling)
+			fill_slice(pipeline, view);
 		live_view_write(view->live);
 		identity_restore(before);
 		if (view->late > 0)
@@ -317,6 +319,7 @@ views_committed(Pipeline *pipeline)
 {
 	for (int i = 0; i < pipeline->nviews; i++)
 		pipeline->views[i].error = NULL;
+	fill_committed(pipeline);
 }
 
 /* After a roll-back: nothing that views hold in memory is true any more. */
@@ -326,94 +329,4 @@ views_discard(Pipeline *pipeline)
 	for (int i = 0; i < pipeline->nviews; i++)
 		if (pipeline->views[i].live != NULL)
 			live_view_discard(pipeline->views[i].live);
-}
-
-/* Removes the groups that an earlier life of the view left. */
-static void
-empty_state(const PipelineView *view)
-{
-	char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->row->state_table)),
-												   get_rel_name(view->row->state_table));
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute(psprintf("DELETE FROM %s", table), false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not empty %s", table);
-	SPI_finish();
-	CommandCounterIncrement();
-	UpdateActiveSnapshotCommandId();
-}
-
-/* Scans of the topic read what this pipeline has consumed, from its first offsets on. */
-static void
-bound_topic(const Pipeline *pipeline)
-{
-	int			n = pipeline->npartitions;
-	KafkaPosition *from = palloc(sizeof(KafkaPosition) * Max(n, 1));
-	KafkaPosition *upto = palloc(sizeof(KafkaPosition) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-	{
-		const PositionRow *position = &pipeline->partitions[i].committed;
-
-		from[i] = (KafkaPosition) {position->partition, position->first_offset};
-		upto[i] = (KafkaPosition) {position->partition, position->next_offset};
-	}
-	scan_bounds_set(pipeline->topic->relid, from, n, upto, n);
-}
-
-/* Whether the pipeline has consumed anything yet. */
-static bool
-has_consumed(const Pipeline *pipeline)
-{
-	for (int i = 0; i < pipeline->npartitions; i++)
-		if (pipeline->partitions[i].committed.next_offset > pipeline->partitions[i].committed.first_offset)
-			return true;
-	return false;
-}
-
-/* Fills one view from what its pipeline has consumed, and lets it run. */
-static void
-view_fill(Pipeline *pipeline, void *argument)
-{
-	PipelineView *view = argument;
-	Identity	before;
-
-	if (!pipeline_begin_epoch(pipeline->row->id, pipeline->row->epoch, pipeline->row->generation))
-	{
-		pipeline->attempt.reload = true;
-		return;
-	}
-	before = identity_become(view->owner, view->row->pinned);
-	empty_state(view);
-	if (!pipeline_stores(pipeline))
-		bound_topic(pipeline);
-	if (pipeline_stores(pipeline) || has_consumed(pipeline))
-		live_view_fill(view->live, view->spec->source_relid, NULL);
-	if (!pipeline_stores(pipeline))
-		scan_bounds_clear();
-	identity_restore(before);
-	view_set_state(view->row->id, STATE_RUNNING, NULL, NULL);
-}
-
-/* Fills the views that wait for it. */
-void
-views_fill(Pipeline *pipeline)
-{
-	for (int i = 0; i < pipeline->nviews && !pipeline->attempt.reload; i++)
-	{
-		PipelineView *view = &pipeline->views[i];
-		ErrorData  *error;
-
-		if (view->live == NULL || view->row->state != STATE_BACKFILLING)
-			continue;
-		error = pipeline_unit(pipeline, view_fill, view, pipeline->retry);
-		live_view_discard(view->live);
-		if (error == NULL)
-			view->row->state = STATE_RUNNING;
-		else if (failure_is_infrastructure(error->sqlerrcode, STAGE_FOLD))
-			ReThrowError(error);
-		else
-			pipeline_view_failed(pipeline, view, error);
-	}
 }

@@ -67,6 +67,9 @@ CREATE TABLE deltaflow.view (
     last_error text,
     hint text,
     late_rows bigint NOT NULL DEFAULT 0,
+    fill_xid xid8,                      -- backfilling from a table: rows older than this, ...
+    fill_relation oid,                  -- ... in this partition and those of greater OID, ...
+    fill_block bigint,                  -- ... from this block on, are still to be folded
     created_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
@@ -81,6 +84,8 @@ CREATE TABLE deltaflow.view_position (
     dead bigint NOT NULL DEFAULT 0,
     filtered bigint NOT NULL DEFAULT 0,
     redelivered bigint NOT NULL DEFAULT 0,
+    fill_next bigint NOT NULL DEFAULT 0,    -- backfilling from the topic: [fill_next, fill_upto) is still to be folded
+    fill_upto bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (view_id, topic_partition)
 ) WITH (fillfactor = 50);
 

@@ -114,6 +114,20 @@ for my $v (1, 3, 4)
 	check_same($node, "many_$v");
 }
 
+# old rows are folded in slices between the new ones, and a worker that ends meanwhile leaves off where it was
+sql('INSERT INTO many SELECT i, i % 7 FROM generate_series(1000001, 1250000) i');
+sql("ALTER SYSTEM SET deltaflow.epoch_interval = '5 ms'", 'SELECT pg_reload_conf()');
+sql(q{SELECT deltaflow.create_view('many_old', 'SELECT g, count(*) AS n, min(id) AS low FROM many GROUP BY 1')});
+for my $step (1 .. 6)
+{
+	$more->(50);
+	kill_worker($node, 'many', 'TERM') if $step % 3 == 0;
+}
+caught_up('many_old', 'a view over many old rows');
+is(sql('SELECT sum(n), count(*), min(low) FROM many_old'), (250_000 + $next) . '|7|1', 'has each of them once');
+check_same($node, 'many_old');
+sql('ALTER SYSTEM RESET deltaflow.epoch_interval', 'SELECT pg_reload_conf()', 'DROP VIEW many_old', 'DELETE FROM many WHERE id > 1000000');
+
 ### views over the topic itself
 topic('kappa', 'id int, g int NOT NULL');
 $mock->produce('kappa', map { sprintf('{"id": %d, "g": %d}', $_, $_ % 5) } 1 .. 300);

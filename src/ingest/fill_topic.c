@@ -1,0 +1,198 @@
+/*
+ * fill_topic.c
+ *		Records from before a view over the topic was made.
+ *
+ * A consumer of its own reads [fill_next, fill_upto) of each partition; what was
+ * polled before an epoch is folded in it, counted in the view's books, and released
+ * when it commits.  One view is filled at a time.  A record that gives no row was a
+ * dead letter when the pipeline consumed it: here it is only counted.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "ingest/pipeline.h"
+
+#define OLD_RECORDS		50000	/* held at most */
+
+/* Whether all of the view's old records are folded. */
+static bool
+is_filled(const Pipeline *pipeline, const PositionRow *books)
+{
+	for (int i = 0; i < pipeline->npartitions; i++)
+		if (books[i].fill_next < books[i].fill_upto)
+			return false;
+	return true;
+}
+
+/* A consumer at the view's fill positions. */
+static void
+open_reader(Pipeline *pipeline, PipelineView *view)
+{
+	MemoryContext before = MemoryContextSwitchTo(pipeline->context);
+	const Topic *topic = pipeline->topic;
+	KafkaPosition *positions = palloc(sizeof(KafkaPosition) * Max(pipeline->npartitions, 1));
+	int			n = 0;
+
+	for (int i = 0; i < pipeline->npartitions; i++)
+		if (view->committed[i].fill_next < view->committed[i].fill_upto)
+			positions[n++] = (KafkaPosition)
+	{
+		view->committed[i].partition, view->committed[i].fill_next
+	};
+	if (pipeline->old_batch == NULL)
+		pipeline->old_batch = batch_create(CHUNK_ROWS);
+	pipeline->old_consumer = consumer_open(topic->name, topic->options, topic->noptions);
+	consumer_assign(pipeline->old_consumer, positions, n);
+	pipeline->old_reader = view;
+	pfree(positions);
+	MemoryContextSwitchTo(before);
+}
+
+/* Done with one view: the next gets a consumer of its own. */
+static void
+close_reader(Pipeline *pipeline)
+{
+	batch_release(pipeline->old_batch, pipeline->old_batch->nrecords);
+	consumer_close(pipeline->old_consumer);
+	pipeline->old_consumer = NULL;
+	pipeline->old_reader = NULL;
+}
+
+/*
+ * Retention may have passed the pipeline's first offsets long ago.  The batch answer
+ * reads what the log still has, and so does the filling.
+ */
+static void
+skip_removed(Pipeline *pipeline, PipelineView *view)
+{
+	int			n = 0;
+	KafkaRange *ranges = lookout_ask(pipeline, &n);
+
+	for (int i = 0; ranges != NULL && i < n; i++)
+		for (int k = 0; k < pipeline->npartitions; k++)
+		{
+			PositionRow *books = &view->committed[k];
+
+			if (books->partition == ranges[i].partition && books->fill_next < ranges[i].low)
+				books->fill_next = Min(ranges[i].low, books->fill_upto);
+		}
+	close_reader(pipeline);
+}
+
+/* Takes what has come, without waiting; true when an epoch should fold it. */
+bool
+fill_poll_topic(Pipeline *pipeline, PipelineView *view)
+{
+	KafkaBatch *batch;
+
+	if (pipeline->old_reader != NULL && (pipeline->old_reader->live == NULL || !pipeline->old_reader->filling))
+		close_reader(pipeline);
+	if (is_filled(pipeline, view->committed))
+		return true;
+	if (pipeline->old_reader != NULL && pipeline->old_reader != view)
+		return false;
+	if (pipeline->old_reader == NULL)
+		open_reader(pipeline, view);
+	batch = pipeline->old_batch;
+	while (batch->nrecords < OLD_RECORDS &&
+		   consumer_poll(pipeline->old_consumer, batch, CHUNK_ROWS) > 0)
+		;
+	if (batch->nrecords > 0 || batch->nends > 0)
+		return true;
+	if (consumer_fault(pipeline->old_consumer).kind == KAFKA_OFFSET_LOST)
+		skip_removed(pipeline, view);
+	return false;
+}
+
+/* The view's books of a partition, NULL when the pipeline has none of that number. */
+static PositionRow *
+books_of(Pipeline *pipeline, PipelineView *view, int32 number)
+{
+	Partition  *partition = pipeline_partition(pipeline, number);
+
+	return partition == NULL ? NULL : &view->now[partition - pipeline->partitions];
+}
+
+/* Folds the rows gathered and enters what became of them. */
+static void
+fold_gathered(Pipeline *pipeline, PipelineView *view)
+{
+	RowBatch   *rows = pipeline->old_rows;
+	FoldResult	result;
+
+	if (rows->nrows == 0)
+		return;
+	fill_fold(pipeline, view, &result);
+	for (int i = 0; i < rows->nrows; i++)
+	{
+		PositionRow *books = books_of(pipeline, view, rows->records[i]->partition);
+
+		if (result.fate[i] == 'a')
+			books->applied++;
+		else
+			books->filtered++;
+	}
+	row_batch_reset(rows);
+}
+
+/* Decodes one old record into the next row; counts it when it gives none. */
+static void
+take_record(Pipeline *pipeline, const KafkaRecord *record, PositionRow *books)
+{
+	RowBatch   *rows = pipeline->old_rows;
+	MemoryContext before = MemoryContextSwitchTo(rows->context);
+	Refusal		why;
+
+	books->consumed++;
+	if (decoder_decode(pipeline->decoder, record, row_values(rows, rows->nrows), row_isnull(rows, rows->nrows), &why))
+		rows->records[rows->nrows++] = record;
+	else
+		books->dead++;
+	MemoryContextSwitchTo(before);
+}
+
+/* Ends reached tell that nothing more comes below the limit. */
+static void
+take_ends(Pipeline *pipeline, PipelineView *view)
+{
+	const KafkaBatch *batch = pipeline->old_batch;
+
+	for (int i = 0; i < batch->nends; i++)
+	{
+		PositionRow *books = books_of(pipeline, view, batch->ends[i].partition);
+
+		if (books != NULL && batch->ends[i].next_offset >= books->fill_upto)
+			books->fill_next = books->fill_upto;
+	}
+}
+
+/* Folds what was polled; the view's owner is current. */
+void
+fill_from_topic(Pipeline *pipeline, PipelineView *view)
+{
+	KafkaBatch *batch = pipeline->old_batch;
+
+	if (pipeline->old_reader == view)
+	{
+		row_batch_reset(pipeline->old_rows);
+		for (int i = 0; i < batch->nrecords; i++)
+		{
+			const KafkaRecord *record = &batch->records[i];
+			PositionRow *books = books_of(pipeline, view, record->partition);
+
+			if (books == NULL || record->offset < books->fill_next)
+				continue;
+			if (record->offset < books->fill_upto)
+				take_record(pipeline, record, books);
+			books->fill_next = Min(record->offset + 1, books->fill_upto);
+			if (pipeline->old_rows->nrows == pipeline->old_rows->capacity)
+				fold_gathered(pipeline, view);
+		}
+		fold_gathered(pipeline, view);
+		take_ends(pipeline, view);
+		pipeline->old_taken = batch->nrecords;
+	}
+	for (int i = 0; i < pipeline->npartitions; i++)
+		view_position_put(view->row->id, &view->now[i]);
+	view->filled_now = is_filled(pipeline, view->now);
+}
