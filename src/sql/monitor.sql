@@ -50,7 +50,7 @@ END;
 -- Offsets of a pipeline, in one row.
 CREATE VIEW deltaflow.pipeline_progress AS
     SELECT pipeline_id,
-           sum(greatest(end_offset - next_offset, 0))::bigint AS lag_records,   -- null when no end was seen yet
+           sum(CASE WHEN end_offset IS NOT NULL THEN greatest(end_offset - next_offset, 0) END)::bigint AS lag_records,   -- null when no end was seen yet
            sum(dead)::bigint AS dead_letters,
            sum(late)::bigint AS late_rows
     FROM deltaflow.position
@@ -60,18 +60,18 @@ CREATE VIEW deltaflow.pipeline_progress AS
 -- them; lag_seconds is the age of the newest record taken while others wait.
 CREATE VIEW deltaflow.status WITH (security_barrier) AS
     WITH object AS (
-        SELECT p.id AS pipeline_id, p.name, 'ingest' AS kind, p.target AS relation, p.topic::text AS source,
+        SELECT p.id AS pipeline_id, p.name, p.name AS to_resume, 'ingest' AS kind, p.target AS relation, p.topic::text AS source,
                p.state, p.last_error, p.hint, g.dead_letters, g.late_rows
         FROM deltaflow.pipeline p LEFT JOIN deltaflow.pipeline_progress g ON g.pipeline_id = p.id
         WHERE p.target IS NOT NULL
         UNION ALL
-        SELECT p.id, v.live::text, 'view', v.live, coalesce(p.target, p.topic)::text,
+        SELECT p.id, v.live::text, CASE WHEN v.state IN ('paused', 'failed') THEN v.live::text ELSE p.name END, 'view', v.live, coalesce(p.target, p.topic)::text,
                CASE WHEN p.state = 'running' OR v.state IN ('paused', 'failed') THEN v.state ELSE p.state END,
                coalesce(v.last_error, p.last_error), coalesce(v.hint, p.hint),
                coalesce((SELECT sum(vp.dead) FROM deltaflow.view_position vp WHERE vp.view_id = v.id), 0)::bigint, v.late_rows
         FROM deltaflow.view v JOIN deltaflow.pipeline p ON p.id = v.pipeline_id
     ), shown AS (
-        SELECT o.*, p.name AS pipeline_name, p.watermark, g.lag_records, w.phase,
+        SELECT o.*, p.watermark, g.lag_records, w.phase,
                CASE WHEN o.state IN ('running', 'backfilling') AND coalesce(w.phase, '') NOT IN ('running', 'starting')
                     THEN 'stopped' ELSE o.state END AS shown_state,
                CASE WHEN w.alive AND p.last_commit > now() - interval '10 seconds' THEN p.rows_per_second ELSE 0 END AS rows_per_second,
@@ -88,7 +88,7 @@ CREATE VIEW deltaflow.status WITH (security_barrier) AS
            watermark, dead_letters, late_rows,
            CASE WHEN may_see THEN last_error END AS last_error,
            coalesce(CASE WHEN may_see THEN hint END,
-                    deltaflow.next_step(CASE WHEN shown_state = 'stopped' THEN pipeline_name ELSE name END, shown_state, phase)) AS hint
+                    deltaflow.next_step(to_resume, shown_state, phase)) AS hint
     FROM shown;
 COMMENT ON VIEW deltaflow.status IS 'one row per ingest and continuous view: is it running, how far behind, what to do';
 

@@ -65,6 +65,7 @@ typedef struct Supervisor
 	int			nslots;
 	long		wait_ms;		/* until the next round */
 	bool		work;			/* some pipeline should be running, or a worker still is */
+	TimestampTz began;
 	bool		warned_skew;
 	TimestampTz complained;		/* when the log was last told that there is no room */
 } Supervisor;
@@ -159,15 +160,18 @@ wait_at_most(Supervisor *supervisor, long ms)
 	supervisor->wait_ms = Min(supervisor->wait_ms, Max(ms, 1));
 }
 
-/* When a worker may be started again, from how the last one ended; 0: now. */
+/*
+ * When a worker may be started again, from how the last one ended.  Without a slot
+ * there was none in this server's life; attempts then tell of crashes before it.
+ */
 static TimestampTz
-earliest_start(const SlotView *slot, int attempts)
+earliest_start(const Supervisor *supervisor, const SlotView *slot, int attempts)
 {
 	Backoff		backoff = {.failures = attempts - 1, .first_ms = FIRST_RETRY_MS, .most_ms = MOST_RETRY_MS};
 	long		delay = 0;
 
 	if (slot == NULL)
-		return 0;
+		return TimestampTzPlusMilliseconds(supervisor->began, backoff_delay(&backoff));
 	switch (slot->outcome)
 	{
 		case ENDED_WELL:
@@ -257,7 +261,7 @@ supervise_pipeline(Supervisor *supervisor, PipelineRow *row)
 		give_up(row, attempts);
 		return;
 	}
-	start = earliest_start(slot, attempts);
+	start = earliest_start(supervisor, slot, attempts);
 	if (start > now)
 		wait_at_most(supervisor, (start - now) / 1000 + 1);
 	else
@@ -359,6 +363,7 @@ deltaflow_supervisor_main(Datum arg)
 
 	process_begin();
 	supervisor.database = process_connect().database;
+	supervisor.began = GetCurrentTimestamp();
 	supervisor.round_context = AllocSetContextCreate(TopMemoryContext, "deltaflow supervisor round",
 													 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(TopMemoryContext);

@@ -82,6 +82,20 @@ $mock->command('up 0');
 produce(100);
 check_events('after the broker came back');
 
+# A pipeline that takes the server down again and again is paused.  Without the
+# broker no epoch commits, so every start counts.
+$mock->command('down 0');
+for my $round (1 .. 6)
+{
+	wait_for(sub { kill_worker($node, 'events', 'KILL') }, "a worker to kill, time $round");
+	wait_for_rows($node, 'SELECT attempts > 0 FROM deltaflow.pipeline', 't', "attempt $round is remembered");
+}
+wait_for_rows($node, q{SELECT state, last_error LIKE 'its worker died 5 times in a row%' FROM deltaflow.status WHERE name = 'events'}, 'paused|t', 'five crashes in a row are enough');
+$mock->command('up 0');
+$node->safe_psql('postgres', q{SELECT deltaflow.resume('events')});
+produce(100);
+check_events('after it was resumed');
+
 # Something that only a user can repair: retried, then paused with the reason.
 $node->safe_psql('postgres', q{
 	CREATE ROLE keeper;
