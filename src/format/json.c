@@ -335,9 +335,12 @@ json_decode(Decoder *decoder, const char *data, size_t len,
 	for (int i = 0; i < decoder->nvalues; i++)
 	{
 		const DecodeColumn *column = &decoder->values[i];
+		const JsonToken *token = &state->tokens[column->source];
 
-		if (!value_from_json(column->reader, &state->tokens[column->source],
-							 &values[column->at], &isnull[column->at], refusal))
+		if (value_plain_integer(column->reader, token, &values[column->at]))
+			isnull[column->at] = false;
+		else if (!value_from_json(column->reader, token,
+								  &values[column->at], &isnull[column->at], refusal))
 			return false;
 	}
 	return decoder->unknown_fields == NULL || decode_unknown(decoder, values, isnull, refusal);

@@ -350,31 +350,6 @@ from_token(ValueReader *reader, const JsonToken *token, Datum *value, Refusal *r
 	return refuse_kind(reader, token, refusal);
 }
 
-/* Whether a JSON number is a plain integer that fits the column: the hot case. */
-static inline bool
-plain_integer(const ValueReader *reader, const JsonToken *token, Datum *value)
-{
-	const char *first = token->text + (token->text[0] == '-');
-	int64_t		number;
-
-	if (*first == '0' && token->text + token->len > first + 1)
-		return false;			/* not JSON */
-	if (!int64_parse(token->text, token->len, &number))
-		return false;
-	switch (reader->integer_size)
-	{
-		case 2:
-			*value = Int16GetDatum((int16) number);
-			return number >= PG_INT16_MIN && number <= PG_INT16_MAX;
-		case 4:
-			*value = Int32GetDatum((int32) number);
-			return number >= PG_INT32_MIN && number <= PG_INT32_MAX;
-		default:
-			*value = Int64GetDatum(number);
-			return true;
-	}
-}
-
 /* A JSON value as jsonb_populate_record reads it. */
 bool
 value_from_json(ValueReader *reader, const JsonToken *token,
@@ -386,9 +361,6 @@ value_from_json(ValueReader *reader, const JsonToken *token,
 	if (unlikely(token->kind == JSON_NULL))
 		return refuse_token(reader, token, refusal);
 	*isnull = false;
-	if (token->kind == JSON_NUMBER && reader->integer_size > 0 &&
-		likely(plain_integer(reader, token, value)))
-		return true;
 	if (!from_token(reader, token, value, refusal))
 		return false;
 	return reader->domain == NULL || check_domain(reader, *value, false, refusal);

@@ -12,6 +12,7 @@
 #include "format/format.h"
 #include "format/json_text.h"
 #include "format/json_walk.h"
+#include "format/number.h"
 
 typedef struct ValueReader ValueReader;
 
@@ -67,6 +68,36 @@ extern bool value_from_text(ValueReader *reader, const char *text, size_t len,
 /* A JSON value as jsonb_populate_record reads it, then the domain's constraints. */
 extern bool value_from_json(ValueReader *reader, const JsonToken *token,
 							Datum *value, bool *isnull, Refusal *refusal);
+
+/*
+ * The hot case, short of value_from_json(): a JSON number that is a plain integer
+ * and fits the integer column.  False: anything else.
+ */
+static inline bool
+value_plain_integer(const ValueReader *reader, const JsonToken *token, Datum *value)
+{
+	const char *first = token->text + (token->text[0] == '-');
+	int64_t		number;
+
+	if (token->kind != JSON_NUMBER || reader->integer_size == 0)
+		return false;
+	if (*first == '0' && token->text + token->len > first + 1)
+		return false;			/* not JSON */
+	if (!int64_parse(token->text, token->len, &number))
+		return false;
+	switch (reader->integer_size)
+	{
+		case 2:
+			*value = Int16GetDatum((int16) number);
+			return number >= PG_INT16_MIN && number <= PG_INT16_MAX;
+		case 4:
+			*value = Int32GetDatum((int32) number);
+			return number >= PG_INT32_MIN && number <= PG_INT32_MAX;
+		default:
+			*value = Int64GetDatum(number);
+			return true;
+	}
+}
 
 /* NULL, if the domain allows. */
 extern bool value_from_null(ValueReader *reader, Datum *value, bool *isnull, Refusal *refusal);
