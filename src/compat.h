@@ -97,12 +97,6 @@ object_ownercheck(Oid classid, Oid objectid, Oid roleid)
 	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, restrictions, private_list)
 #endif
 
-/* 18: the functions that print EXPLAIN's properties left explain.h */
-#if PG_VERSION_NUM >= 180000
-#include "commands/explain_format.h"
-#include "commands/explain_state.h"
-#endif
-
 /* 16: leaf maps are made on demand */
 #include "executor/executor.h"
 #if PG_VERSION_NUM < 160000
