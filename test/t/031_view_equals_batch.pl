@@ -42,6 +42,16 @@ my %views = (
 	on_topic => [ q(SELECT date_bin('1 hour', at, '2000-01-01') AS w, k, count(*), sum(n) AS n, avg(i) AS a, max(label) AS l FROM readings_topic GROUP BY 1, 2) ],
 );
 
+# sketches, where their extensions are installed: hll's is independent of order, tdigest's within its error
+my $sketches = $node->safe_psql('postgres', "SELECT count(*) FROM pg_available_extensions WHERE name IN ('hll', 'tdigest')") == 2;
+
+if ($sketches)
+{
+	$node->safe_psql('postgres', 'CREATE EXTENSION hll; CREATE EXTENSION tdigest');
+	$views{distinct_values} = [ 'SELECT k, hll_cardinality(hll_add_agg(hll_hash_integer(i))) AS n, count(*) FROM readings GROUP BY k' ];
+	$views{medians} = [ 'SELECT b, tdigest_percentile(d, 100, 0.5) AS x1, tdigest_count(tdigest(d, 100)) AS n FROM readings WHERE d < 1e6 GROUP BY b', 'x\d' ];
+}
+
 # One random record as JSON.
 sub record
 {
@@ -94,6 +104,13 @@ sub check_all
 	for my $name (sort keys %views)
 	{
 		is($node->safe_psql('postgres', "SELECT deltaflow.wait('$name')"), 't', "$when: $name has caught up");
+		if ($name eq 'medians')
+		{
+			is($node->safe_psql('postgres', <<'SQL'), '', "$when: medians are as near as the sketch is exact");
+SELECT * FROM medians l FULL JOIN medians_batch b ON coalesce(l.b::text, '') = coalesce(b.b::text, '') WHERE (l.n = b.n AND abs(l.x1 - b.x1) < 5) IS NOT TRUE
+SQL
+			next;
+		}
 		is(differences($name), '', "$when: $name equals its definition");
 	}
 }
