@@ -131,6 +131,20 @@ ALTER TABLE small_count_state ADD COLUMN extra int;
 SELECT deltaflow.explain('small_count') LIMIT 1;
 DROP VIEW small_count;
 
+-- another major version: ordinary states go on, serialized ones are built again
+CREATE AGGREGATE mean (bigint) (sfunc = int8_avg_accum, stype = internal, finalfunc = numeric_poly_avg,
+    combinefunc = int8_avg_combine, serialfunc = int8_avg_serialize, deserialfunc = int8_avg_deserialize, parallel = safe);
+SELECT deltaflow.create_view('means', 'SELECT mean(booth) FROM toll');
+\d means_state
+SELECT * FROM means;
+UPDATE deltaflow.view SET server_major = 14, fingerprint = 'x:y';
+UPDATE deltaflow.view SET state = 'running';
+SELECT deltaflow.explain('reports.booths') LIMIT 1;
+SELECT deltaflow.explain('means') LIMIT 1;
+UPDATE deltaflow.view SET state = 'backfilling' WHERE live = 'means'::regclass;
+SELECT deltaflow.explain('means') LIMIT 1;
+DROP VIEW means;
+
 -- privileges
 REVOKE SELECT ON toll FROM deltaflow_analyst;
 SET ROLE deltaflow_analyst;

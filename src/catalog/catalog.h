@@ -139,6 +139,7 @@ extern void view_delete(int64 id);	/* with its positions and late rows */
 extern void view_set_state(int64 id, RunState state, const char *error, const char *hint);
 extern void view_set_fill(int64 id, const FillPoint *fill);
 extern void view_forget_fills(int64 pipeline_id);	/* unfinished fillings begin again */
+extern void view_stamp(int64 id, const char *fingerprint, int server_major);
 extern void view_add_late(int64 id, int64 n);
 extern List *view_position_list(int64 view_id);	/* of PositionRow: first_offset, end_offset unused */
 extern void view_position_put(int64 view_id, const PositionRow *row);	/* insert or replace */

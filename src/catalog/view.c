@@ -177,6 +177,18 @@ view_set_state(int64 id, RunState state, const char *error, const char *hint)
 	statement_execute(&set, values, isnull);
 }
 
+/* Notes which definition, as this major version of the server prints it, the state belongs to. */
+void
+view_stamp(int64 id, const char *fingerprint, int server_major)
+{
+	static Statement stamp = {
+		"UPDATE deltaflow.view SET fingerprint = $2, server_major = $3 WHERE id = $1", 3, {INT8OID, TEXTOID, INT4OID}
+	};
+	Datum		values[] = {Int64GetDatum(id), CStringGetTextDatum(fingerprint), Int32GetDatum(server_major)};
+
+	statement_execute(&stamp, values, NULL);
+}
+
 void
 view_set_fill(int64 id, const FillPoint *fill)
 {

@@ -70,6 +70,7 @@ view_open(Pipeline *pipeline, void *argument)
 	refusal = view_load(view->row, &view->spec);
 	if (refusal != NULL)
 		view_refusal_raise(refusal);
+	view_adopt(view->row);
 	view->live = live_view_open(view->spec, (size_t) setting_group_cache * 1024);
 	view->filling = view->row->state == STATE_BACKFILLING;
 	view->fill_committed = view->row->fill;

@@ -357,6 +357,8 @@ load_value(Aggregate *aggregate, Datum column, bool *isnull)
 		return column;
 
 	old = MemoryContextSwitchTo(transition->scratch->ecxt_per_tuple_memory);
+	/* some deserial functions read the header without looking at its kind */
+	column = PointerGetDatum(PG_DETOAST_DATUM(column));
 	value = call_support(aggregate, &transition->deserialfn, column, false, (Datum) 0, false, isnull);
 	value = call_support(aggregate, &transition->combinefn, (Datum) 0, true, value, *isnull, isnull);
 	MemoryContextSwitchTo(old);

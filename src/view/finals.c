@@ -363,7 +363,8 @@ state_for_final(Finisher *finisher, Oid collation, Datum state)
 	else
 	{
 		InitFunctionCallInfoData(*fcinfo, &finisher->deserial, 2, collation, (Node *) finisher->agg_state, NULL);
-		fcinfo->args[0].value = state;
+		/* some deserial functions read the header without looking at its kind */
+		fcinfo->args[0].value = PointerGetDatum(PG_DETOAST_DATUM(state));
 		fcinfo->args[0].isnull = false;
 		fcinfo->args[1].value = (Datum) 0;
 		fcinfo->args[1].isnull = false;

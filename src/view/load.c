@@ -18,6 +18,7 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "view/ddl.h"
 #include "view/load.h"
 #include "view/rules.h"
 
@@ -65,6 +66,10 @@ check_relations(const ViewRow *row)
 	return NULL;
 }
 
+/*
+ * After pg_upgrade the definition may print otherwise, so that there is nothing to
+ * compare with until the view is stamped (view_adopt).
+ */
 static ViewRefusal *
 check_definition(const ViewRow *row, const ViewSpec *spec)
 {
@@ -74,25 +79,37 @@ check_definition(const ViewRow *row, const ViewSpec *spec)
 		return outdated(row, psprintf("Its definition now reads \"%s\", which is not the source that it was created on.",
 									  get_rel_name(spec->source_relid)),
 						"Put the old definition back with CREATE OR REPLACE VIEW, or drop the view and create it again.");
-	if (!view_fingerprint_same(row->fingerprint, view_fingerprint(row->batch)))
+	if (row->server_major == PG_MAJORVERSION_NUM &&
+		!view_fingerprint_same(row->fingerprint, view_fingerprint(row->batch)))
 		return outdated(row, psprintf("The definition in \"%s\" has changed since its state was made.",
 									  get_rel_name(row->batch)),
 						"Put the old definition back with CREATE OR REPLACE VIEW, or drop the view and create it again.");
 	return NULL;
 }
 
-/* States of other aggregates are only as portable as their serialization. */
+/* Serialized states are only as portable as the functions that wrote them; a view about to be filled has none. */
 static ViewRefusal *
 check_server(const ViewRow *row, const ViewSpec *spec)
 {
-	if (row->server_major == PG_MAJORVERSION_NUM)
+	if (row->server_major == PG_MAJORVERSION_NUM || row->state == STATE_BACKFILLING)
 		return NULL;
 	for (int i = 0; i < spec->naggregates; i++)
-		if (spec->aggregates[i].kind == FOLD_PLAIN || spec->aggregates[i].kind == FOLD_SERIAL)
+		if (spec->aggregates[i].kind == FOLD_SERIAL)
 			return outdated(row, psprintf("Its state of aggregate function %s was written by PostgreSQL %d.",
 										  get_func_name(spec->aggregates[i].aggref->aggfnoid), row->server_major),
-							"Drop the view and create it again, so that its state is rebuilt.");
+							psprintf("SELECT deltaflow.resume('%s') builds the state again.", qualified_name(row->live)));
 	return NULL;
+}
+
+/* To be called by whoever is going to maintain the view: after pg_upgrade, notes the definition as it prints now. */
+void
+view_adopt(ViewRow *row)
+{
+	if (row->server_major == PG_MAJORVERSION_NUM)
+		return;
+	row->server_major = PG_MAJORVERSION_NUM;
+	row->fingerprint = view_fingerprint(row->batch);
+	view_stamp(row->id, row->fingerprint, row->server_major);
 }
 
 static bool

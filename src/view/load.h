@@ -16,6 +16,9 @@
  */
 extern ViewRefusal *view_load(const ViewRow *row, ViewSpec **spec);
 
+/* After view_load, by whoever maintains the view: after pg_upgrade, stamps it with the server's new version. */
+extern void view_adopt(ViewRow *row);
+
 /* The source that a pipeline's views read: its target, or the topic. */
 extern Oid	pipeline_source(const PipelineRow *pipeline);
 
