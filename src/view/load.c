@@ -107,6 +107,12 @@ view_adopt(ViewRow *row)
 {
 	if (row->server_major == PG_MAJORVERSION_NUM)
 		return;
+	if (row->state == STATE_BACKFILLING)
+	{
+		/* what an earlier server has filled in is as foreign as any other state */
+		view_set_state(row->id, row->state, row->last_error, row->hint);
+		memset(&row->fill, 0, sizeof(row->fill));
+	}
 	row->server_major = PG_MAJORVERSION_NUM;
 	row->fingerprint = view_fingerprint(row->batch);
 	view_stamp(row->id, row->fingerprint, row->server_major);

@@ -103,7 +103,8 @@ sub check_all
 
 	for my $name (sort keys %views)
 	{
-		is($node->safe_psql('postgres', "SELECT deltaflow.wait('$name')"), 't', "$when: $name has caught up");
+		is($node->safe_psql('postgres', "SELECT deltaflow.wait('$name')"), 't', "$when: $name has caught up")
+			or BAIL_OUT($node->safe_psql('postgres', 'SELECT name, state, last_error, hint FROM deltaflow.status'));
 		if ($name eq 'medians')
 		{
 			is($node->safe_psql('postgres', <<'SQL'), '', "$when: medians are as near as the sketch is exact");
