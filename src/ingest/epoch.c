@@ -334,7 +334,7 @@ has_work(Pipeline *pipeline)
 	bool		found = fill_has_work(pipeline);
 
 	if (pipeline->batch->nrecords > 0 ||
-		consumer_poll(pipeline->consumer, pipeline->batch, POLL_RECORDS) > 0 ||
+		poll_records(pipeline, POLL_RECORDS) ||
 		has_moving_end(pipeline))
 		return true;
 	note_ends(pipeline);
