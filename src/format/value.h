@@ -76,11 +76,12 @@ extern bool value_from_json(ValueReader *reader, const JsonToken *token,
 static inline bool
 value_plain_integer(const ValueReader *reader, const JsonToken *token, Datum *value)
 {
-	const char *first = token->text + (token->text[0] == '-');
+	const char *first;
 	int64_t		number;
 
 	if (token->kind != JSON_NUMBER || reader->integer_size == 0)
 		return false;
+	first = token->text + (token->text[0] == '-');
 	if (*first == '0' && token->text + token->len > first + 1)
 		return false;			/* not JSON */
 	if (!int64_parse(token->text, token->len, &number))
