@@ -56,11 +56,18 @@
 #define DESTROY_LIMIT	3		/* seconds */
 
 static dlist_head open_clients = DLIST_STATIC_INIT(open_clients);
+static int	left_behind = 0;
 
 const char *
 kafka_library_version(void)
 {
 	return rd_kafka_version_str();
+}
+
+int
+kafka_clients_left_behind(void)
+{
+	return left_behind;
 }
 
 const char *
@@ -139,6 +146,7 @@ destroy_in_time(rd_kafka_t *handle, bool is_consumer, const char *topic)
 	if (pthread_timedjoin_np(thread, NULL, &limit) == 0)
 		return;
 	pthread_detach(thread);
+	left_behind++;
 	ereport(LOG,
 			(errmsg("Kafka client for topic \"%s\" did not stop within %d seconds and is left behind",
 					topic, DESTROY_LIMIT),

@@ -109,6 +109,13 @@ extern void consumer_offsets_for_time(KafkaConsumer *consumer, KafkaPosition *po
 /* Version text of the library in use, for status and logs. */
 extern const char *kafka_library_version(void);
 
+/*
+ * How many clients of this process did not stop in time and were left behind.  Each
+ * keeps an idle thread that wakes a thousand times a second: a worker that finds
+ * any should end, to be started again, when it has nothing better to do.
+ */
+extern int	kafka_clients_left_behind(void);
+
 /* How the client is set against stalls with that version, for the log at start. */
 extern const char *kafka_fetch_tuning(void);
 
