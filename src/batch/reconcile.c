@@ -41,8 +41,8 @@ typedef struct Columns
 {
 	StringInfoData all;			/* select list; types without equality as text */
 	StringInfoData exact;		/* those that must be equal: ", a, b" */
-	StringInfoData exact_equal; /* l.a IS NOT DISTINCT FROM b.a AND ... */
-	StringInfoData close;		/* float columns: deltaflow.float_close(l.x, b.x) AND ... */
+	StringInfoData exact_equal; /* live.a IS NOT DISTINCT FROM batch.a AND ... */
+	StringInfoData close;		/* float columns: deltaflow.float_close(live.x, batch.x) AND ... */
 	int			floats;
 } Columns;
 
@@ -61,11 +61,11 @@ add_column(Columns *columns, Form_pg_attribute attribute)
 	if (type == FLOAT4OID || type == FLOAT8OID)
 	{
 		columns->floats++;
-		appendStringInfo(&columns->close, " AND deltaflow.float_close(l.%s, b.%s)", name, name);
+		appendStringInfo(&columns->close, " AND deltaflow.float_close(deltaflow_live.%s, deltaflow_batch.%s)", name, name);
 		return;
 	}
 	appendStringInfo(&columns->exact, "%s%s", columns->exact.len ? ", " : "PARTITION BY ", name);
-	appendStringInfo(&columns->exact_equal, " AND l.%s IS NOT DISTINCT FROM b.%s", name, name);
+	appendStringInfo(&columns->exact_equal, " AND deltaflow_live.%s IS NOT DISTINCT FROM deltaflow_batch.%s", name, name);
 }
 
 /* The forms of all of a view's columns. */
@@ -118,23 +118,23 @@ comparison(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
 	appendStringInfo(&sql,
 					 "WITH live AS MATERIALIZED (SELECT %s FROM %s%s),"
 					 " batch AS MATERIALIZED (SELECT %s FROM %s%s),"
-					 " l AS (SELECT d.*, pg_catalog.row_number() OVER (%s) AS deltaflow_nth"
+					 " deltaflow_live AS (SELECT d.*, pg_catalog.row_number() OVER (%s) AS deltaflow_nth"
 					 " FROM (SELECT * FROM live EXCEPT ALL SELECT * FROM batch) d),"
-					 " b AS (SELECT d.*, pg_catalog.row_number() OVER (%s) AS deltaflow_nth"
+					 " deltaflow_batch AS (SELECT d.*, pg_catalog.row_number() OVER (%s) AS deltaflow_nth"
 					 " FROM (SELECT * FROM batch EXCEPT ALL SELECT * FROM live) d)",
 					 columns.all.data, live_rows_relation(view->live), condition,
 					 columns.all.data, live_rows_relation(view->batch), condition,
 					 columns.exact.data, columns.exact.data);
 	for (int side = 0; side < 2; side++)
 	{
-		const char *mine = side == 0 ? "l" : "b";
-		const char *other = side == 0 ? "b" : "l";
+		const char *mine = side == 0 ? "deltaflow_live" : "deltaflow_batch";
+		const char *other = side == 0 ? "deltaflow_batch" : "deltaflow_live";
 
 		appendStringInfo(&sql, "%s SELECT '%s'::pg_catalog.text, %s, pg_catalog.to_jsonb(%s) - 'deltaflow_nth' FROM %s",
 						 side == 0 ? "" : " UNION ALL", side == 0 ? "live" : "batch",
 						 reason_expression(spec, mine), mine, mine);
 		if (columns.floats > 0)
-			appendStringInfo(&sql, " WHERE NOT EXISTS (SELECT FROM %s WHERE l.deltaflow_nth OPERATOR(pg_catalog.=) b.deltaflow_nth%s%s)",
+			appendStringInfo(&sql, " WHERE NOT EXISTS (SELECT FROM %s WHERE deltaflow_live.deltaflow_nth OPERATOR(pg_catalog.=) deltaflow_batch.deltaflow_nth%s%s)",
 							 other, columns.exact_equal.data, columns.close.data);
 	}
 	return sql.data;

@@ -40,6 +40,15 @@ RETURN CASE
     ELSE abs(a / 2 - b / 2) <= 5e-10 * greatest(abs(a), abs(b))
 END;
 
+-- The same of values kept in single precision: the plain sum(real) adds in real, too.
+CREATE FUNCTION deltaflow.float_close(a real, b real) RETURNS boolean
+LANGUAGE SQL IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN a IS NOT DISTINCT FROM b THEN true
+    WHEN a IS NULL OR b IS NULL OR a IN ('NaN', 'Infinity', '-Infinity') OR b IN ('NaN', 'Infinity', '-Infinity') THEN false
+    ELSE abs(a::float8 - b) <= 1e-4 * greatest(abs(a), abs(b))
+END;
+
 CREATE FUNCTION deltaflow.progress_slots(OUT pid int, OUT command text, OUT view oid, OUT phase text,
                                          OUT rows_read bigint, OUT rows_total bigint, OUT started_at timestamptz)
 RETURNS SETOF record
