@@ -41,6 +41,7 @@ sub write_round
 	for (my $id = $first; $id <= $last;)
 	{
 		my $aborted = rand() < 0.125;
+		my $begin = $id;
 		print $out "\\begin\n";
 		for (my $i = 0; $i < $per_transaction && $id <= $last; $i++, $id++)
 		{
@@ -50,8 +51,7 @@ sub write_round
 			  $id, $written, $id % 97, $id % 1000, $id % 100, int($seconds / 60), $seconds % 60;
 		}
 		print $out $aborted ? "\\abort\n" : "\\commit\n";
-		$id -= $per_transaction if $aborted;    # these ids come again, to stay
-		$id = $first if $id < $first;
+		$id = $begin if $aborted;		# these ids come again, to stay
 	}
 	close($out);
 }
