@@ -111,6 +111,17 @@ destroy_handle(void *arg)
 }
 
 /*
+ * The process ends while threads of the library still run: without the destructors
+ * that exit() would pull away from under them (OpenSSL's among others).  Shared
+ * memory has been left in good order before.
+ */
+static void
+end_beside_threads(int code, Datum arg)
+{
+	_exit(code);
+}
+
+/*
  * Destroys a handle within DESTROY_LIMIT seconds or leaves it to its thread: the
  * library, up to 2.6 at least, can wait for ever for a reference that a response
  * arriving at the wrong moment keeps.  A backend must not: it could not even be
@@ -146,7 +157,8 @@ destroy_in_time(rd_kafka_t *handle, bool is_consumer, const char *topic)
 	if (pthread_timedjoin_np(thread, NULL, &limit) == 0)
 		return;
 	pthread_detach(thread);
-	left_behind++;
+	if (left_behind++ == 0)
+		on_proc_exit(end_beside_threads, 0);
 	ereport(LOG,
 			(errmsg("Kafka client for topic \"%s\" did not stop within %d seconds and is left behind",
 					topic, DESTROY_LIMIT),
