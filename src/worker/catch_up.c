@@ -26,6 +26,7 @@
 
 #include "catalog/catalog.h"
 #include "compat.h"
+#include "ingest/relation.h"
 #include "fdw/topic.h"
 #include "kafka/consumer.h"
 #include "worker/catch_up.h"
@@ -43,21 +44,6 @@ typedef struct CatchUp
 	KafkaRange *ends;			/* of the topic when called */
 	int			nends;
 } CatchUp;
-
-static Oid
-relation_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
 
 /* Whoever may read the result may wait for it. */
 static void
