@@ -7,10 +7,33 @@
 
 #include "view/view_spec.h"
 
-/* All Vars have varno 1 and stand for columns of the source. */
+/* Window functions of which a definition may use one. */
+typedef enum WindowCallKind
+{
+	WINDOW_CALL_HOP,			/* deltaflow.hop(ts, slide, size [, origin]) in FROM */
+	WINDOW_CALL_CUMULATE,		/* deltaflow.cumulate(ts, step, size [, origin]) in FROM */
+	WINDOW_CALL_SESSION			/* deltaflow.session(ts, gap) OVER (PARTITION BY ... ORDER BY ts) */
+} WindowCallKind;
+
+/*
+ * The one call below GROUP BY.  What it gives are Vars of WINDOW_VARNO in the level
+ * above: hop, cumulate: attno 1 window_start, 2 window_end; session: attno 1 the range.
+ */
+typedef struct WindowCall
+{
+	WindowCallKind kind;
+	Oid			function;
+	Expr	   *time;			/* its first argument, over the source */
+	List	   *args;			/* Expr: the other arguments as written, defaults put in, over nothing */
+	List	   *partition;		/* session: Expr of PARTITION BY, over the source */
+	int			location;
+} WindowCall;
+
+/* All Vars have varno 1 and stand for columns of the source, or WINDOW_VARNO. */
 typedef struct Definition
 {
 	Oid			source_relid;
+	WindowCall *window;			/* NULL: none; windows in GROUP BY are ordinary expressions */
 	List	   *quals;			/* WHERE of all levels, innermost first, to be AND'ed */
 	List	   *tlist;			/* TargetEntry, junk included */
 	List	   *group_clause;	/* SortGroupClause, as written */

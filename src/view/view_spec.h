@@ -71,16 +71,37 @@ typedef struct FoldAggregate
 typedef enum WindowKind
 {
 	WINDOW_NONE,
-	WINDOW_TUMBLING				/* date_bin or date_trunc in GROUP BY */
+	WINDOW_TUMBLING,			/* date_bin or date_trunc in GROUP BY */
+	WINDOW_PANES,				/* deltaflow.hop or cumulate: state per pane, windows are made when read */
+	WINDOW_SESSION				/* deltaflow.session: state per session */
 } WindowKind;
+
+/* Columns of the window in a definition's expressions above its call: see WindowCall. */
+#define WINDOW_VARNO	2
+
+/*
+ * Windows that overlap share panes: pieces of time within which a row's windows do
+ * not change.  keys[0] is the pane's start, keys[1] (hidden) open_from: -infinity,
+ * or the end of the first window for which the group's rows were not late.  A window
+ * holds the groups of its panes with open_from <= window_end.
+ */
+typedef struct PaneSpec
+{
+	bool		cumulate;
+	int64		slide;			/* microseconds; of cumulate: the step */
+	int64		size;
+	int64		width;			/* of a pane: greatest common divisor of slide and size */
+	Timestamp	origin;			/* a border of windows and panes, in the time's type */
+} PaneSpec;
 
 typedef struct WindowSpec
 {
 	WindowKind	kind;
-	int			key;			/* which of keys[] is the window's start */
+	int			key;			/* which of keys[] is the window's (the pane's) start */
 	Expr	   *time;			/* the event time expression, over source columns (varno 1) */
 	Oid			time_type;		/* timestamptz or timestamp (date_trunc of date is over a cast) */
-	Expr	   *end;			/* window end from its start: Var(varno 1, attno 1) is the start */
+	Expr	   *end;			/* window's (pane's) end from its start: Var(varno 1, attno 1) is the start */
+	PaneSpec	panes;			/* of WINDOW_PANES */
 } WindowSpec;
 
 typedef struct ViewSpec
@@ -106,7 +127,10 @@ typedef struct ViewSpec
 
 	WindowSpec	window;
 
-	/* output: over the state row, Vars have varno 1 and state attnums */
+	/*
+	 * output: over the state row, Vars have varno 1 and state attnums; panes: over the
+	 * merged states of a window, and Vars of WINDOW_VARNO are its start (1) and end (2)
+	 */
 	List	   *output_tlist;	/* the live view's columns */
 	Expr	   *having;			/* NULL: none */
 } ViewSpec;
