@@ -234,4 +234,10 @@ typedef int16 CompareType;
 #include "commands/explain_state.h"
 #endif
 
+/* 16: ranges are made with soft errors */
+#include "utils/rangetypes.h"
+#if PG_VERSION_NUM < 160000
+#define make_range(typcache, lower, upper, empty, escontext) make_range(typcache, lower, upper, empty)
+#endif
+
 #endif							/* DELTAFLOW_COMPAT_H */

@@ -27,3 +27,49 @@ CREATE FUNCTION deltaflow.window_end(window_start timestamptz, unit text) RETURN
 CREATE FUNCTION deltaflow.window_end(window_start timestamptz, unit text, zone text) RETURNS timestamptz
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'deltaflow_window_end_trunc_zone';
+
+-- The windows that a time falls in, by rising start: hopping ones begin every slide and
+-- last for size; cumulative ones begin every size and end at each step of it.
+CREATE FUNCTION deltaflow.hop(ts timestamptz, slide interval, size interval,
+                              origin timestamptz DEFAULT '2000-01-01 00:00:00+00')
+    RETURNS TABLE (window_start timestamptz, window_end timestamptz)
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5
+    AS 'MODULE_PATHNAME', 'deltaflow_hop';
+CREATE FUNCTION deltaflow.hop(ts timestamp, slide interval, size interval,
+                              origin timestamp DEFAULT '2000-01-01 00:00:00')
+    RETURNS TABLE (window_start timestamp, window_end timestamp)
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5
+    AS 'MODULE_PATHNAME', 'deltaflow_hop';
+CREATE FUNCTION deltaflow.cumulate(ts timestamptz, step interval, size interval,
+                                   origin timestamptz DEFAULT '2000-01-01 00:00:00+00')
+    RETURNS TABLE (window_start timestamptz, window_end timestamptz)
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5
+    AS 'MODULE_PATHNAME', 'deltaflow_cumulate';
+CREATE FUNCTION deltaflow.cumulate(ts timestamp, step interval, size interval,
+                                   origin timestamp DEFAULT '2000-01-01 00:00:00')
+    RETURNS TABLE (window_start timestamp, window_end timestamp)
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5
+    AS 'MODULE_PATHNAME', 'deltaflow_cumulate';
+COMMENT ON FUNCTION deltaflow.hop(timestamptz, interval, interval, timestamptz) IS 'the hopping windows of a time';
+COMMENT ON FUNCTION deltaflow.hop(timestamp, interval, interval, timestamp) IS 'the hopping windows of a time';
+COMMENT ON FUNCTION deltaflow.cumulate(timestamptz, interval, interval, timestamptz) IS 'the cumulative windows of a time';
+COMMENT ON FUNCTION deltaflow.cumulate(timestamp, interval, interval, timestamp) IS 'the cumulative windows of a time';
+
+-- The session of each row, [first, last + gap): rows of a partition without a pause of
+-- gap or more between them.  OVER (PARTITION BY ... ORDER BY ts).
+CREATE FUNCTION deltaflow.session(ts timestamptz, gap interval) RETURNS tstzrange
+    LANGUAGE c WINDOW IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'deltaflow_session_tstz';
+CREATE FUNCTION deltaflow.session(ts timestamp, gap interval) RETURNS tsrange
+    LANGUAGE c WINDOW IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'deltaflow_session_ts';
+COMMENT ON FUNCTION deltaflow.session(timestamptz, interval) IS 'the session of a row: OVER (PARTITION BY ... ORDER BY ts)';
+COMMENT ON FUNCTION deltaflow.session(timestamp, interval) IS 'the session of a row: OVER (PARTITION BY ... ORDER BY ts)';
+
+-- The range of a session whose rows go from first_time to last_time.
+CREATE FUNCTION deltaflow.session_range(first_time timestamptz, last_time timestamptz, gap interval) RETURNS tstzrange
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'deltaflow_session_range_tstz';
+CREATE FUNCTION deltaflow.session_range(first_time timestamp, last_time timestamp, gap interval) RETURNS tsrange
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'deltaflow_session_range_ts';
