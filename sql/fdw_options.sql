@@ -38,6 +38,8 @@ CREATE FOREIGN TABLE u (a int) SERVER broker OPTIONS (topic 'a', watermark_delay
 CREATE FOREIGN TABLE u (a int) SERVER broker OPTIONS (topic 'a', watermark_delay '-1 s');
 CREATE FOREIGN TABLE u (a int) SERVER broker OPTIONS (topic 'a', max_future '1 month');
 CREATE FOREIGN TABLE u (a int) SERVER broker OPTIONS (topic 'a', idle_timeout '');
+CREATE FOREIGN TABLE u (a int) SERVER broker OPTIONS (topic 'a', idle_timeout '0');
+CREATE FOREIGN TABLE u (a int) SERVER broker OPTIONS (topic 'a', on_future 'clamp');
 CREATE FOREIGN TABLE u (a int) SERVER broker OPTIONS (topic 'a', on_error 'ignore');
 CREATE FOREIGN TABLE u (a int) SERVER broker OPTIONS (topic 'a', event_time '');
 
@@ -75,7 +77,7 @@ CREATE FOREIGN TABLE good (
     h jsonb OPTIONS (metadata 'headers'), name text OPTIONS (metadata 'topic'),
     rest jsonb OPTIONS (metadata 'unknown_fields')
 ) SERVER broker OPTIONS (topic 'a', format 'json', key_format 'json', start 'earliest', event_time 'happened',
-    watermark_delay '30 s', max_future '1 day', idle_timeout '5 min', on_error 'stop',
+    watermark_delay '30 s', max_future '1 day', on_future 'dead_letter', idle_timeout '5 min', on_error 'stop',
     "fetch.wait.max.ms" '10', "compression.codec" 'lz4');
 EXPLAIN (COSTS OFF) SELECT * FROM good;
 ALTER FOREIGN TABLE good OPTIONS (SET event_time 'nothing');

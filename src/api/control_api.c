@@ -51,11 +51,11 @@ deltaflow_resume_all(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(control_resume_all());
 }
 
-/* deltaflow.run_once(name) */
+/* deltaflow.run_once(name, close_windows) */
 PGDLLEXPORT Datum
 deltaflow_run_once(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(control_run_once(named_object(fcinfo)));
+	PG_RETURN_INT64(control_run_once(named_object(fcinfo), PG_GETARG_BOOL(1)));
 }
 
 /* deltaflow.wait(name, timeout) */

@@ -47,6 +47,8 @@ typedef struct PositionRow
 	int64		next_offset;
 	int64		end_offset;		/* -1: not known */
 	TimestampTz max_event_time; /* DT_NOBEGIN when none */
+	TimestampTz active_at;		/* when a record of it was last taken, by the injectable clock */
+	int64		future;			/* rows too far in the future to move the watermark */
 	int64		consumed,
 				applied,
 				late,

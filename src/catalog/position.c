@@ -13,13 +13,14 @@
 #include "utils/timestamp.h"
 
 #include "catalog/statement.h"
+#include "clock.h"
 #include "compat.h"
 
 List *
 position_list(int64 pipeline_id)
 {
 	static Statement list = {
-		"SELECT topic_partition, first_offset, next_offset, end_offset, max_event_time, "
+		"SELECT topic_partition, first_offset, next_offset, end_offset, max_event_time, active_at, future, "
 		"consumed, applied, late, dead, filtered, redelivered "
 		"FROM deltaflow.position WHERE pipeline_id = $1 ORDER BY topic_partition",
 		1, {INT8OID}
@@ -41,12 +42,14 @@ position_list(int64 pipeline_id)
 		row->next_offset = result_int64(i, 3, 0);
 		row->end_offset = result_int64(i, 4, -1);
 		row->max_event_time = result_time(i, 5);
-		row->consumed = result_int64(i, 6, 0);
-		row->applied = result_int64(i, 7, 0);
-		row->late = result_int64(i, 8, 0);
-		row->dead = result_int64(i, 9, 0);
-		row->filtered = result_int64(i, 10, 0);
-		row->redelivered = result_int64(i, 11, 0);
+		row->active_at = result_time(i, 6);
+		row->future = result_int64(i, 7, 0);
+		row->consumed = result_int64(i, 8, 0);
+		row->applied = result_int64(i, 9, 0);
+		row->late = result_int64(i, 10, 0);
+		row->dead = result_int64(i, 11, 0);
+		row->filtered = result_int64(i, 12, 0);
+		row->redelivered = result_int64(i, 13, 0);
 		rows = lappend(rows, row);
 	}
 	catalog_end(&call);
@@ -57,11 +60,14 @@ void
 position_insert(int64 pipeline_id, int32 partition, int64 first_offset)
 {
 	static Statement insert = {
-		"INSERT INTO deltaflow.position (pipeline_id, topic_partition, first_offset, next_offset) "
-		"VALUES ($1, $2, $3, $3)",
-		3, {INT8OID, INT4OID, INT8OID}
+		"INSERT INTO deltaflow.position (pipeline_id, topic_partition, first_offset, next_offset, active_at) "
+		"VALUES ($1, $2, $3, $3, $4)",
+		4, {INT8OID, INT4OID, INT8OID, TIMESTAMPTZOID}
 	};
-	Datum		values[] = {Int64GetDatum(pipeline_id), Int32GetDatum(partition), Int64GetDatum(first_offset)};
+	Datum		values[] = {
+		Int64GetDatum(pipeline_id), Int32GetDatum(partition), Int64GetDatum(first_offset),
+		TimestampTzGetDatum(clock_now())
+	};
 
 	statement_execute(&insert, values, NULL);
 }
@@ -71,18 +77,19 @@ position_advance(int64 pipeline_id, const PositionRow *now, int64 expected_next)
 {
 	static Statement advance = {
 		"UPDATE deltaflow.position SET next_offset = $3, end_offset = $4, max_event_time = $5, consumed = $6, "
-		"applied = $7, late = $8, dead = $9, filtered = $10, redelivered = $11 "
-		"WHERE pipeline_id = $1 AND topic_partition = $2 AND next_offset = $12",
-		12, {INT8OID, INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID,
-		INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}
+		"applied = $7, late = $8, dead = $9, filtered = $10, redelivered = $11, active_at = $12, future = $13 "
+		"WHERE pipeline_id = $1 AND topic_partition = $2 AND next_offset = $14",
+		14, {INT8OID, INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID,
+		INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
 	};
 	Datum		values[] = {
 		Int64GetDatum(pipeline_id), Int32GetDatum(now->partition), Int64GetDatum(now->next_offset),
 		Int64GetDatum(now->end_offset), TimestampTzGetDatum(now->max_event_time), Int64GetDatum(now->consumed),
 		Int64GetDatum(now->applied), Int64GetDatum(now->late), Int64GetDatum(now->dead),
-		Int64GetDatum(now->filtered), Int64GetDatum(now->redelivered), Int64GetDatum(expected_next)
+		Int64GetDatum(now->filtered), Int64GetDatum(now->redelivered), TimestampTzGetDatum(now->active_at),
+		Int64GetDatum(now->future), Int64GetDatum(expected_next)
 	};
-	bool		isnull[12] = {false};
+	bool		isnull[14] = {false};
 
 	isnull[3] = now->end_offset < 0;
 	isnull[4] = now->max_event_time == DT_NOBEGIN;

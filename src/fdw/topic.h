@@ -48,6 +48,13 @@ typedef enum OnError
 	ON_ERROR_SKIP
 } OnError;
 
+/* What becomes of a row whose event time is more than max_future ahead. */
+typedef enum OnFuture
+{
+	ON_FUTURE_KEEP,				/* a row like others, but the watermark does not follow it */
+	ON_FUTURE_DEAD_LETTER
+} OnFuture;
+
 typedef struct Topic
 {
 	Oid			relid;			/* the foreign table */
@@ -58,7 +65,8 @@ typedef struct Topic
 	AttrNumber	event_time;		/* column, 0 when none */
 	int64		watermark_delay;	/* microseconds */
 	int64		max_future;		/* microseconds */
-	int64		idle_timeout;	/* microseconds */
+	int64		idle_timeout;	/* microseconds; 0: silence never counts */
+	OnFuture	on_future;
 	OnError		on_error;
 	TupleDesc	desc;
 	int			ncolumns;		/* one entry per live (not dropped) attribute */

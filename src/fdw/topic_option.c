@@ -30,6 +30,12 @@ static const Word on_error_words[] = {
 	{NULL}
 };
 
+static const Word on_future_words[] = {
+	{"keep", ON_FUTURE_KEEP},
+	{"dead_letter", ON_FUTURE_DEAD_LETTER},
+	{NULL}
+};
+
 static const Word unit_words[] = {
 	{"s", UNIT_SECONDS},
 	{"ms", UNIT_MILLISECONDS},
@@ -123,7 +129,18 @@ apply_max_future(TopicDraft *draft, const char *value)
 static bool
 apply_idle_timeout(TopicDraft *draft, const char *value)
 {
-	return parse_span(value, &draft->topic->idle_timeout);
+	return parse_span(value, &draft->topic->idle_timeout) && draft->topic->idle_timeout > 0;
+}
+
+static bool
+apply_on_future(TopicDraft *draft, const char *value)
+{
+	int			word;
+
+	if (!word_value(on_future_words, value, &word))
+		return false;
+	draft->topic->on_future = (OnFuture) word;
+	return true;
 }
 
 static bool
@@ -175,7 +192,8 @@ const TopicOption topic_options[] = {
 	{"event_time", "the name of a column", apply_event_time},
 	{"watermark_delay", SPAN, apply_watermark_delay},
 	{"max_future", SPAN, apply_max_future},
-	{"idle_timeout", SPAN, apply_idle_timeout},
+	{"on_future", "keep or dead_letter", apply_on_future},
+	{"idle_timeout", SPAN ", not zero", apply_idle_timeout},
 	{"on_error", "dead_letter, stop or skip", apply_on_error},
 	{NULL}
 };

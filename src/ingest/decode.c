@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "format/refusal.h"
 #include "ingest/pipeline.h"
 
 /* Sets a record aside, as the topic's on_error says; its dead letter is written at the end of the chunk. */
@@ -90,6 +91,23 @@ event_time_of(const Topic *topic, const Datum *values, const bool *isnull)
 	return DatumGetTimestampTz(values[i]);
 }
 
+/* A refusal of the topic's on_future; false when the row may stay. */
+static bool
+refuse_future(const Pipeline *pipeline, const KafkaRecord *record, TimestampTz event_time, Refusal *why)
+{
+	const Topic *topic = pipeline->topic;
+
+	if (topic->on_future == ON_FUTURE_KEEP || !event_time_is_future(pipeline, record, event_time))
+		return false;
+	(void) refuse_with_detail(why, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE,
+							  NameStr(TupleDescAttr(topic->desc, topic->event_time - 1)->attname),
+							  "event time is too far in the future",
+							  psprintf("It is %s; option max_future of the topic allows " INT64_FORMAT " seconds ahead.",
+									   timestamptz_to_str(event_time), topic->max_future / USECS_PER_SEC));
+	why->stage = "check";
+	return true;
+}
+
 /* Decodes one new record into row `row` of the chunk; false when it gives none. */
 static bool
 decode_record(Pipeline *pipeline, const KafkaRecord *record, int row)
@@ -107,6 +125,11 @@ decode_record(Pipeline *pipeline, const KafkaRecord *record, int row)
 		return false;
 	}
 	chunk->event_time[row] = event_time_of(pipeline->topic, values, isnull);
+	if (refuse_future(pipeline, record, chunk->event_time[row], &why))
+	{
+		chunk_refuse(pipeline, record, &why, 1);
+		return false;
+	}
 	if (source == NULL)
 		return true;
 
@@ -114,7 +137,7 @@ decode_record(Pipeline *pipeline, const KafkaRecord *record, int row)
 	if (!row_map_wanted(pipeline->map))
 	{
 		pipeline_partition(pipeline, record->partition)->now.filtered++;
-		progress_saw(pipeline, record, chunk->event_time[row]);
+		event_time_saw(pipeline, record, chunk->event_time[row]);
 		return false;
 	}
 	pipeline->attempt.stage = STAGE_STORE;

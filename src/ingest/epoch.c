@@ -32,6 +32,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "ingest/pipeline.h"
 #include "ingest/relation.h"
@@ -88,6 +89,7 @@ attempt_begin(Pipeline *pipeline)
 	memset(&pipeline->attempt, 0, sizeof(Attempt));
 	pipeline->attempt.record = pipeline->attempt.row = -1;
 	pipeline->attempt.began = GetCurrentTimestamp();
+	pipeline->attempt.clock = clock_now();
 	pipeline->target = NULL;
 	progress_begin(pipeline);
 	if (!pipeline->nested)
@@ -327,6 +329,14 @@ note_ends(Pipeline *pipeline)
 	batch_release(pipeline->batch, 0);
 }
 
+/* Whether an epoch without records would move the watermark: partitions have become idle, or the input is over. */
+static bool
+watermark_moves(Pipeline *pipeline)
+{
+	progress_begin(pipeline);
+	return event_time_watermark(pipeline) > pipeline->row->watermark;
+}
+
 /* Whether there is anything for an epoch to do; polls when nothing is held. */
 static bool
 has_work(Pipeline *pipeline)
@@ -340,7 +350,7 @@ has_work(Pipeline *pipeline)
 	note_ends(pipeline);
 	for (int i = 0; i < pipeline->nviews; i++)
 		found |= pipeline->views[i].error != NULL;
-	return found;
+	return found || watermark_moves(pipeline);
 }
 
 EpochOutcome
@@ -362,6 +372,7 @@ pipeline_epoch(Pipeline *pipeline)
 	}
 	if (outcome != EPOCH_COMMITTED)
 		return outcome;
+	event_time_look(pipeline);
 	if (has_work(pipeline))
 		return try_epoch(pipeline);
 
@@ -372,6 +383,7 @@ pipeline_epoch(Pipeline *pipeline)
 	} while (fault.kind != KAFKA_NO_FAULT && outcome == EPOCH_COMMITTED);
 	pipeline->delay_ms = fill_is_pending(pipeline) ? FILL_POLL_MS :
 		TimestampDifferenceMilliseconds(GetCurrentTimestamp(), pipeline->lookout_at);
+	pipeline->delay_ms = Min(pipeline->delay_ms, event_time_due_ms(pipeline));
 	return outcome == EPOCH_COMMITTED ? EPOCH_IDLE : outcome;
 }
 

@@ -45,8 +45,9 @@ extern long pipeline_backoff(const Pipeline *pipeline);
 /*
  * In the caller's backend and transaction: takes what the topic holds now, in one
  * epoch per call of the loop inside, all in the caller's transaction.  Returns
- * records taken.  For run_once().
+ * records taken.  For run_once().  close_windows: the input is over, and when all of
+ * it is taken the watermark moves to infinity.
  */
-extern int64 pipeline_run_once(int64 id);
+extern int64 pipeline_run_once(int64 id, bool close_windows);
 
 #endif							/* DELTAFLOW_INGEST_EPOCH_H */

@@ -22,7 +22,6 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "clock.h"
 #include "compat.h"
 #include "ingest/pipeline.h"
 #include "ingest/relation.h"
@@ -45,7 +44,6 @@ load_positions(Pipeline *pipeline)
 	foreach(lc, rows)
 	{
 		pipeline->partitions[i].committed = *(PositionRow *) lfirst(lc);
-		pipeline->partitions[i].active_at = clock_now();
 		i++;
 	}
 }

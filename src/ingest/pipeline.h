@@ -32,7 +32,7 @@ typedef struct Partition
 	int64		records;		/* new ones in this attempt */
 	bool		at_end;			/* everything in the log was taken; committed knowledge */
 	bool		at_end_now;
-	TimestampTz active_at;		/* when its last record was committed */
+	TimestampTz confirmed_at;	/* when the broker last said that nothing follows, by the real clock; 0: never */
 } Partition;
 
 /* One view of the pipeline. */
@@ -101,6 +101,8 @@ typedef struct Attempt
 	bool		full;			/* it stopped at a limit: more is waiting */
 	bool		reload;			/* the catalog has moved on: nothing was done */
 	TimestampTz began;
+	TimestampTz clock;			/* the injectable clock at its beginning: all rows are judged by one time */
+	TimestampTz watermark;		/* after it, once progress_write has decided */
 } Attempt;
 
 struct Pipeline
@@ -139,6 +141,8 @@ struct Pipeline
 	Backoff		backoff;
 	long		delay_ms;		/* what pipeline_backoff() says */
 	TimestampTz lookout_at;		/* when to ask the broker for ranges again */
+	TimestampTz idle_look_at;	/* not to ask before whether silent partitions are at their end */
+	bool		closing;		/* the input is over: the watermark moves to infinity */
 	int			suspicion;		/* looks in a row that found the log shorter than what was read */
 	bool		troubled;		/* pipeline.last_error is set though it runs */
 	TimestampTz committed_at;
@@ -187,9 +191,16 @@ extern Pipeline *pipeline_open(int64 id, bool nested);
 extern void decode_chunk(Pipeline *pipeline);
 extern void chunk_refuse(Pipeline *pipeline, const KafkaRecord *record, const Refusal *why, int attempts);
 
+/* event_time.c: the watermark, who holds it, and the future guard */
+extern bool event_time_is_future(const Pipeline *pipeline, const KafkaRecord *record, TimestampTz event_time);
+extern void event_time_saw(Pipeline *pipeline, const KafkaRecord *record, TimestampTz event_time);
+extern bool event_time_is_idle(const Pipeline *pipeline, const Partition *partition);
+extern TimestampTz event_time_watermark(const Pipeline *pipeline);	/* as of the end of the attempt */
+extern void event_time_look(Pipeline *pipeline);	/* asks the broker about silent partitions when that matters */
+extern long event_time_due_ms(const Pipeline *pipeline);	/* until a partition may be idle; LONG_MAX: none */
+
 /* progress.c: offsets, books, watermark */
 extern void progress_begin(Pipeline *pipeline);
-extern void progress_saw(Pipeline *pipeline, const KafkaRecord *record, TimestampTz event_time);
 extern void progress_stored(Pipeline *pipeline);	/* the chunk's rows count as applied */
 extern void progress_ends(Pipeline *pipeline);
 extern void progress_write(Pipeline *pipeline);

@@ -6,16 +6,13 @@
  * in the epoch's transaction --commit--> committed.  An abort needs nothing: the
  * next attempt begins from `committed` again.
  *
- * The watermark (DESIGN 11): the least of max(event time) - delay over partitions
- * that are not idle, never falling, advanced here and nowhere else.  A partition is
- * idle when all of its log is taken and nothing came for idle_timeout; being slow
- * is not being idle.
+ * The watermark after the attempt (event_time.c) is decided once, with the epoch's
+ * rows written, and stored and committed with them.
  */
 #include "postgres.h"
 
 #include "utils/timestamp.h"
 
-#include "clock.h"
 #include "compat.h"
 #include "ingest/pipeline.h"
 
@@ -32,31 +29,6 @@ progress_begin(Pipeline *pipeline)
 	}
 }
 
-/* An event time is believed up to max_future ahead of the record's own time or the clock. */
-static bool
-is_believable(const Topic *topic, const KafkaRecord *record, TimestampTz event_time)
-{
-	TimestampTz limit = clock_now();
-	TimestampTz written;
-
-	if (event_time <= limit)
-		return true;
-	if (record_time(record, &written) && written > limit)
-		limit = written;
-	return event_time - limit <= topic->max_future;
-}
-
-/* Notes the event time of a record that counts. */
-void
-progress_saw(Pipeline *pipeline, const KafkaRecord *record, TimestampTz event_time)
-{
-	Partition  *partition = pipeline_partition(pipeline, record->partition);
-
-	if (event_time > partition->now.max_event_time && !TIMESTAMP_IS_NOEND(event_time) &&
-		is_believable(pipeline->topic, record, event_time))
-		partition->now.max_event_time = event_time;
-}
-
 /* The chunk's rows count as applied, and their event times as seen. */
 void
 progress_stored(Pipeline *pipeline)
@@ -68,7 +40,7 @@ progress_stored(Pipeline *pipeline)
 		const KafkaRecord *record = chunk->rows->records[i];
 
 		pipeline_partition(pipeline, record->partition)->now.applied++;
-		progress_saw(pipeline, record, chunk->event_time[i]);
+		event_time_saw(pipeline, record, chunk->event_time[i]);
 	}
 }
 
@@ -91,38 +63,6 @@ progress_ends(Pipeline *pipeline)
 		partition->now.next_offset = batch->ends[i].next_offset;
 		partition->at_end_now = true;
 	}
-}
-
-/* Whether the partition takes no part in the watermark. */
-static bool
-is_idle(const Pipeline *pipeline, const Partition *partition)
-{
-	return partition->at_end_now && partition->records == 0 &&
-		pipeline->topic->idle_timeout > 0 &&
-		clock_now() - partition->active_at >= pipeline->topic->idle_timeout;
-}
-
-/* The watermark as of the end of this attempt; DT_NOBEGIN for none. */
-static TimestampTz
-next_watermark(const Pipeline *pipeline)
-{
-	TimestampTz least = DT_NOEND;
-
-	if (pipeline->topic->event_time == 0)
-		return DT_NOBEGIN;
-	for (int i = 0; i < pipeline->npartitions; i++)
-	{
-		const Partition *partition = &pipeline->partitions[i];
-
-		if (is_idle(pipeline, partition))
-			continue;
-		if (partition->now.max_event_time == DT_NOBEGIN)
-			return pipeline->row->watermark;
-		least = Min(least, partition->now.max_event_time - pipeline->topic->watermark_delay);
-	}
-	if (least == DT_NOEND)
-		return pipeline->row->watermark;
-	return Max(least, pipeline->row->watermark);
 }
 
 /* The partition's end as the broker last told it. */
@@ -153,6 +93,25 @@ write_view_position(Pipeline *pipeline, PipelineView *view, int i)
 	view_position_put(view->row->id, books);
 }
 
+/*
+ * An epoch that only moves the watermark is in the log, too: as partitions that were
+ * left out because they are idle, without records; all of them when the input is over.
+ */
+static void
+log_idle(const Pipeline *pipeline)
+{
+	const PipelineRow *row = pipeline->row;
+
+	for (int i = 0; i < pipeline->npartitions; i++)
+	{
+		const PositionRow *now = &pipeline->partitions[i].now;
+
+		if (pipeline->closing || event_time_is_idle(pipeline, &pipeline->partitions[i]))
+			epoch_insert(row->id, row->epoch + 1, row->watermark, now->partition,
+						 now->next_offset, now->next_offset, 0);
+	}
+}
+
 /* Positions, books, epoch rows and the watermark of this attempt. */
 void
 progress_write(Pipeline *pipeline)
@@ -160,7 +119,9 @@ progress_write(Pipeline *pipeline)
 	PipelineRow *row = pipeline->row;
 	TimestampTz now = GetCurrentTimestamp();
 	int64		records = 0;
+	bool		moved = false;
 
+	pipeline->attempt.watermark = event_time_watermark(pipeline);
 	for (int i = 0; i < pipeline->npartitions; i++)
 	{
 		Partition  *partition = &pipeline->partitions[i];
@@ -168,6 +129,9 @@ progress_write(Pipeline *pipeline)
 		if (partition->now.consumed == partition->committed.consumed &&
 			partition->now.next_offset == partition->committed.next_offset)
 			continue;
+		moved = true;
+		if (partition->records > 0)
+			partition->now.active_at = pipeline->attempt.clock;
 		note_end(pipeline, partition);
 		position_advance(row->id, &partition->now, partition->committed.next_offset);
 		epoch_insert(row->id, row->epoch + 1, row->watermark, partition->now.partition,
@@ -177,6 +141,8 @@ progress_write(Pipeline *pipeline)
 			if (pipeline->views[v].live != NULL && pipeline->views[v].now != NULL)
 				write_view_position(pipeline, &pipeline->views[v], i);
 	}
+	if (!moved && pipeline->attempt.watermark > row->watermark)
+		log_idle(pipeline);
 	if (pipeline->committed_at != 0 && now > pipeline->committed_at)
 	{
 		double		rate = records * (double) USECS_PER_SEC / (now - pipeline->committed_at);
@@ -184,16 +150,14 @@ progress_write(Pipeline *pipeline)
 
 		pipeline->rows_per_second += weight * (rate - pipeline->rows_per_second);
 	}
-	pipeline_end_epoch(row->id, row->epoch + 1, next_watermark(pipeline), pipeline->rows_per_second);
+	pipeline_end_epoch(row->id, row->epoch + 1, pipeline->attempt.watermark, pipeline->rows_per_second);
 }
 
 /* The transaction has committed: what was tentative is so. */
 void
 progress_committed(Pipeline *pipeline)
 {
-	TimestampTz now = clock_now();
-
-	pipeline->row->watermark = next_watermark(pipeline);
+	pipeline->row->watermark = pipeline->attempt.watermark;
 	pipeline->row->epoch++;
 	pipeline->committed_at = GetCurrentTimestamp();
 	for (int i = 0; i < pipeline->npartitions; i++)
@@ -201,7 +165,7 @@ progress_committed(Pipeline *pipeline)
 		Partition  *partition = &pipeline->partitions[i];
 
 		if (partition->records > 0)
-			partition->active_at = now;
+			partition->confirmed_at = 0;
 		pipeline->taken += partition->now.consumed - partition->committed.consumed;
 		partition->committed = partition->now;
 		partition->at_end = partition->at_end_now;

@@ -6,11 +6,15 @@
  * what it costs there and no more; infrastructure errors are the caller's.  The
  * pipeline's row is locked first: a running worker waits, and then loads again.
  * "Now" is the end of each partition when the call began.
+ *
+ * Of an input that is over, the last epoch moves the watermark to infinity: every
+ * window is final, and rows that come after all are late.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -81,9 +85,32 @@ run_to_goal(Pipeline *pipeline, const Goal *goal)
 	}
 }
 
+/* Moves the watermark to infinity. */
+static EpochOutcome
+close_windows(Pipeline *pipeline)
+{
+	EpochOutcome outcome = EPOCH_IDLE;
+
+	if (pipeline->topic->event_time == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("topic \"%s\" has no event time", get_rel_name(pipeline->topic->relid)),
+				 errdetail("Without one there is no watermark, and no window to close."),
+				 errhint("Leave out close_windows.")));
+	pipeline->closing = true;
+	while (pipeline->row->watermark != DT_NOEND)
+	{
+		outcome = pipeline_epoch(pipeline);
+		CHECK_FOR_INTERRUPTS();
+		if (outcome == EPOCH_RELOAD || outcome == EPOCH_PAUSED)
+			break;
+	}
+	return outcome;
+}
+
 /* Loads the pipeline and runs it; the goal is settled at the first time. */
 static EpochOutcome
-run_loaded(int64 id, Goal *goal, int64 *taken)
+run_loaded(int64 id, bool closing, Goal *goal, int64 *taken)
 {
 	Pipeline   *pipeline = pipeline_open(id, true);
 	EpochOutcome outcome = EPOCH_COMMITTED;
@@ -105,6 +132,8 @@ run_loaded(int64 id, Goal *goal, int64 *taken)
 	}
 	if (outcome == EPOCH_COMMITTED)
 		outcome = run_to_goal(pipeline, goal);
+	if (outcome == EPOCH_IDLE && closing)
+		outcome = close_windows(pipeline);
 	*taken += pipeline->taken;
 	pipeline_close(pipeline);
 	return outcome;
@@ -125,7 +154,7 @@ check_running(const PipelineRow *row)
 }
 
 int64
-pipeline_run_once(int64 id)
+pipeline_run_once(int64 id, bool closing)
 {
 	PipelineRow *row = pipeline_lock(id);
 	Goal		goal = {0};
@@ -137,7 +166,7 @@ pipeline_run_once(int64 id)
 				 errmsg("the ingest does not exist any more")));
 	check_running(row);
 	target_nothing_deferred();
-	while (run_loaded(id, &goal, &taken) == EPOCH_RELOAD)
+	while (run_loaded(id, closing, &goal, &taken) == EPOCH_RELOAD)
 		CHECK_FOR_INTERRUPTS();
 	return taken;
 }

@@ -132,6 +132,7 @@ take_record(KafkaBatch *batch, rd_kafka_message_t *message)
 	record->value = message->payload;
 	record->value_len = message->len;
 	record->timestamp_ms = rd_kafka_message_timestamp(message, &type);
+	record->broker_time = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
 	record->message = message;
 	batch->bytes += message->key_len + message->len;
 }

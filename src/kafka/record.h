@@ -23,6 +23,7 @@ typedef struct KafkaRecord
 	const char *value;			/* NULL: tombstone */
 	size_t		value_len;
 	int64		timestamp_ms;	/* broker's or producer's, -1 when none */
+	bool		broker_time;	/* the broker's: when it was appended to the log */
 	void	   *message;		/* the library's own, for record_headers() */
 } KafkaRecord;
 

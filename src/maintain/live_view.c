@@ -359,7 +359,7 @@ live_view_fold(LiveView *view, const RowBatch *rows, TimestampTz watermark,
 
 	begin_result(view, rows, result);
 	live_view_begin_epoch(view);
-	watermark = Min(watermark, DT_NOEND - 1);	/* a limit of infinity is never reached */
+	watermark = Min(watermark, DT_NOEND - 1);	/* groups without a window have a limit of infinity */
 	view->watermark = watermark;
 	if (view->windowed && window_limits_set_lateness(view->limits, lateness))
 		renew_limits(view);

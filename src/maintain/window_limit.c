@@ -24,6 +24,9 @@
 
 #define REMEMBERED	16			/* windows, a power of two */
 
+/* Of a window that ends at infinity: above every watermark but that of an input that is over. */
+#define LAST_LIMIT	(DT_NOEND - 1)
+
 struct WindowLimits
 {
 	Oid			time_type;
@@ -133,7 +136,7 @@ compute_limit(WindowLimits *limits, WindowLimit *limit, TimestampTz start)
 		limit->end = DT_NOEND;
 	else
 		limit->end = evaluate_end(limits, start);
-	limit->limit = add_lateness(limits, limit->end);
+	limit->limit = Min(add_lateness(limits, limit->end), LAST_LIMIT);
 }
 
 /* Of the window that starts there. */

@@ -41,7 +41,9 @@ CREATE TABLE deltaflow.position (
     first_offset bigint NOT NULL,       -- where the pipeline began
     next_offset bigint NOT NULL,
     end_offset bigint,                  -- the partition's end as last seen
-    max_event_time timestamptz,
+    max_event_time timestamptz,         -- of the rows taken, but for those too far in the future
+    active_at timestamptz NOT NULL,     -- when a record of it was last taken: idleness counts from here
+    future bigint NOT NULL DEFAULT 0,   -- rows too far in the future to move the watermark
     consumed bigint NOT NULL DEFAULT 0, -- the books of an ingest; those of views over a topic are in view_position
     applied bigint NOT NULL DEFAULT 0,
     late bigint NOT NULL DEFAULT 0,

@@ -37,9 +37,10 @@ CREATE FUNCTION deltaflow.resume_all() RETURNS bigint
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'deltaflow_resume_all';
 COMMENT ON FUNCTION deltaflow.resume_all() IS 'resumes every paused or failed ingest and view of the caller; how many';
 
-CREATE FUNCTION deltaflow.run_once(name text) RETURNS bigint
+CREATE FUNCTION deltaflow.run_once(name text, close_windows boolean DEFAULT false) RETURNS bigint
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'deltaflow_run_once';
-COMMENT ON FUNCTION deltaflow.run_once(text) IS 'processes what is available now in this session; records taken';
+COMMENT ON FUNCTION deltaflow.run_once(text, boolean) IS
+    'processes what is available now in this session, and closes all windows when the input is over; records taken';
 
 CREATE FUNCTION deltaflow.wait(name text, timeout interval DEFAULT '1 minute') RETURNS boolean
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'deltaflow_wait';

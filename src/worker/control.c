@@ -155,7 +155,7 @@ control_resume_all(void)
 }
 
 int64
-control_run_once(const NamedObject *object)
+control_run_once(const NamedObject *object, bool close_windows)
 {
 	const PipelineRow *row = object->pipeline;
 
@@ -165,5 +165,5 @@ control_run_once(const NamedObject *object)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("pipeline \"%s\" was made in another database or server", row->name),
 				 errhint("If it is to run here, call deltaflow.resume('%s') first.", row->name)));
-	return pipeline_run_once(row->id);
+	return pipeline_run_once(row->id, close_windows);
 }

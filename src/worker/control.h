@@ -13,7 +13,7 @@
 extern void control_pause(const NamedObject *object);
 extern void control_resume(const NamedObject *object);
 extern int64 control_resume_all(void);	/* what the caller owns; returns how many */
-extern int64 control_run_once(const NamedObject *object);
+extern int64 control_run_once(const NamedObject *object, bool close_windows);
 
 /* The relation whose owner commands: the view, the ingest's target, or the topic's table. */
 extern Oid	object_relation(const NamedObject *object);
