@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/rangetypes.h"
 #include "utils/timestamp.h"
 #include "windowapi.h"
@@ -64,6 +65,27 @@ check_accepted(WindowRefusal refusal)
 
 /* ---- hop and cumulate ---- */
 
+/*
+ * A tuplestore for a call, made once per row in a lateral join: the caller knows the
+ * columns, so they need not be looked up.
+ */
+static void
+begin_result(ReturnSetInfo *result)
+{
+	MemoryContext before;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) || !(result->allowedModes & SFRM_Materialize) ||
+		result->expectedDesc == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	before = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	result->returnMode = SFRM_Materialize;
+	result->setDesc = CreateTupleDescCopy(result->expectedDesc);
+	result->setResult = tuplestore_begin_heap(result->allowedModes & SFRM_Materialize_Random, false, work_mem);
+	MemoryContextSwitchTo(before);
+}
+
 /* The windows of a time: (time, step, size, origin). */
 static Datum
 windows_of_time(FunctionCallInfo fcinfo, WindowShapeKind kind)
@@ -76,7 +98,7 @@ windows_of_time(FunctionCallInfo fcinfo, WindowShapeKind kind)
 
 	check_accepted(window_shape_make(kind, PG_GETARG_INTERVAL_P(1), PG_GETARG_INTERVAL_P(2),
 									 PG_GETARG_TIMESTAMP(3), &shape));
-	InitMaterializedSRF(fcinfo, 0);
+	begin_result(result);
 	window_cursor_begin(&cursor, &shape, PG_GETARG_TIMESTAMP(0));
 	while (window_cursor_next(&cursor, &window))
 	{

@@ -7,9 +7,8 @@
  *				  each of its steps
  *		tumbling  hop with step = size
  *
- * A pane is the longest piece of time that no window begins or ends within: all times
- * of a pane have the same windows, so state can be kept per pane.  Windows are
- * half-open.  One that would begin before the calendar begins at -infinity, one that
+ * Panes are equal pieces of time that no window begins or ends within: all times of a
+ * pane have the same windows, so state can be kept per pane.  Windows are half-open.  One that would begin before the calendar begins at -infinity, one that
  * would end after it ends at infinity.  An infinite time is a pane and a window of its
  * own, [time, time].
  */
