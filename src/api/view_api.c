@@ -273,7 +273,7 @@ deltaflow_on_drop(PG_FUNCTION_ARGS)
 	Oid		   *relids = event_relations(fcinfo,
 										 "SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "
 										 "WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0 "
-										 "AND object_type IN ('view', 'table') ORDER BY 1", &n);
+										 "AND object_type IN ('view', 'table', 'foreign table') ORDER BY 1", &n);
 
 	views_dropped(relids, n);
 	PG_RETURN_NULL();

@@ -5,12 +5,12 @@
  * What comes in: a view and a range of event time.  What goes out: the state of the
  * range's windows made anew from what the source holds now, late rows included.
  *
- *		lock the pipeline -> remember the live rows of the range
+ *		lock view and pipeline -> remember the live rows of the range
  *			-> delete their groups -> fold the source's rows of the range
  *			-> count the live rows that differ -> late rows are taken in
  *
- * The invariant: the pipeline's row is locked first and to the end, so that no
- * epoch runs meanwhile and the source is read exactly as the last epoch left it; a
+ * The invariant: the pipeline's row is locked, after the view's relations, to the
+ * end, so that no epoch runs meanwhile and the source is read exactly as the last epoch left it; a
  * topic is read up to the pipeline's positions.  The generation moves on, and the
  * worker forgets its cache.  All of it is one transaction: an error or a crash
  * leaves the view as it was.
@@ -31,6 +31,7 @@
 #include "fdw/topic.h"
 #include "maintain/live_view.h"
 #include "view/load.h"
+#include "view/lock.h"
 
 #define RECOMPUTE_CACHE_BYTES ((size_t) 64 * 1024 * 1024)
 
@@ -82,16 +83,17 @@ fill_groups(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
 int64
 batch_recompute(const ViewRow *view, const TimeRange *range)
 {
-	PipelineRow *pipeline = pipeline_lock(view->pipeline_id);
-	Oid			owner = view_owner(view);
 	Identity	before;
+	Oid			owner;
 	ViewSpec   *spec;
 	int64		changed;
 
-	if (pipeline == NULL)
+	(void) view_lock(view, RowExclusiveLock, true);
+	if (pipeline_lock(view->pipeline_id) == NULL || view_by_live(view->live) == NULL)
 		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("view \"%s\" was dropped meanwhile", get_rel_name(view->live)));
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the view was dropped meanwhile")));
+	owner = view_owner(view);
 	PushActiveSnapshot(GetLatestSnapshot());
 	batch_progress_begin("recompute", view->live, -1);
 	before = identity_become(owner, view->pinned);

@@ -96,7 +96,7 @@ extern List *pipeline_list_of_relation(Oid relid);	/* those with it as topic or 
 extern int64 pipeline_insert(const PipelineRow *row);	/* stamped with this server and database */
 extern void pipeline_delete(int64 id);	/* with positions, epochs; dead letters stay */
 
-/* Locks the row until transaction end and returns it as it is now; NULL when gone.  The first lock of every transaction that touches a pipeline. */
+/* Locks the row until transaction end and returns it as it is now; NULL when gone.  Comes after locks on relations, before anything else of a pipeline. */
 extern PipelineRow *pipeline_lock(int64 id);
 
 /* Adds 1 to generation: the worker reloads before its next epoch. */

@@ -3,8 +3,8 @@
  *		Table deltaflow.pipeline: what is consumed, and how far the epochs got.
  *
  * The row is the pipeline's lock.  Every transaction that moves or changes a
- * pipeline locks it first, before positions, views and state tables, so nobody
- * waits in a circle.  An epoch writes it once, at its end: begin_epoch only locks
+ * pipeline locks it before positions and views, and after any relation that it
+ * waits for, so nobody waits in a circle (src/README.md).  An epoch writes it once, at its end: begin_epoch only locks
  * and compares, which leaves no dead version behind.
  *
  * Whatever changes what workers act on wakes them at commit, here, so that no DDL

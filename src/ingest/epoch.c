@@ -18,14 +18,13 @@
  * database as of the last commit, positions included.
  *
  * Locks: the pipeline's row first (compared with the epoch and generation loaded),
- * then positions, then the target without waiting, then state tables.
+ * then the target and the views' state tables, none of which a worker waits for.
  */
 #include "postgres.h"
 
 #include <limits.h>
 
 #include "access/xact.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -38,6 +37,7 @@
 #include "ingest/relation.h"
 #include "ingest/stale.h"
 #include "stats/counters.h"
+#include "view/lock.h"
 #include "worker/settings.h"
 
 #define POLL_RECORDS	CHUNK_ROWS
@@ -54,9 +54,21 @@ is_current(Pipeline *pipeline)
 }
 
 /*
- * Opens the target as its owner.  DDL on it holds a lock that it may keep while it
- * waits for our row, so we do not wait: the attempt is over, and tried again.
+ * Locks what the attempt writes.  DDL on it holds a lock that it may keep while it
+ * waits for our row, so a worker does not wait: the attempt is over, and tried again.
+ * run_once has these locks already.
  */
+static void
+lock_relations(Pipeline *pipeline)
+{
+	if (pipeline_stores(pipeline))
+		relation_lock(pipeline->row->target, RowExclusiveLock, pipeline->nested);
+	for (int i = 0; i < pipeline->nviews; i++)
+		if (pipeline->views[i].live != NULL)
+			relation_lock(pipeline->views[i].row->state_table, RowExclusiveLock, pipeline->nested);
+}
+
+/* Opens the target, locked already, as its owner; false when it is not as it was loaded. */
 static bool
 open_target(Pipeline *pipeline)
 {
@@ -65,13 +77,6 @@ open_target(Pipeline *pipeline)
 
 	if (!pipeline_stores(pipeline))
 		return true;
-	if (!pipeline->nested && !ConditionalLockRelationOid(relid, RowExclusiveLock))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("could not lock table with OID %u", relid),
-				 errhint("Another session is changing it.")));
-	if (pipeline->nested)
-		LockRelationOid(relid, RowExclusiveLock);
 	if (get_rel_name(relid) == NULL || relation_owner(relid) != pipeline->owner)
 		return false;
 	before = identity_become(pipeline->owner, NIL);
@@ -94,10 +99,15 @@ attempt_begin(Pipeline *pipeline)
 	progress_begin(pipeline);
 	if (!pipeline->nested)
 		target_nothing_deferred();
-	pipeline->attempt.reload = !is_current(pipeline) || !open_target(pipeline);
-	if (!pipeline->attempt.reload)
-		views_begin(pipeline);
-	return !pipeline->attempt.reload;
+	pipeline->attempt.reload = true;
+	if (!is_current(pipeline))
+		return false;
+	lock_relations(pipeline);
+	if (!open_target(pipeline))
+		return false;
+	views_begin(pipeline);
+	pipeline->attempt.reload = false;
+	return true;
 }
 
 /* Records that this attempt may take. */

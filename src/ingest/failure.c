@@ -120,6 +120,12 @@ infrastructure_failed(Pipeline *pipeline, ErrorData *error)
 	if (pipeline->nested)
 		ReThrowError(error);
 	pipeline->delay_ms = backoff_failed(&pipeline->backoff);
+	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+	{
+		pipeline->delay_ms = backoff_for_lock(&pipeline->backoff);
+		if (!backoff_lock_is_news(&pipeline->backoff))
+			return EPOCH_AGAIN;
+	}
 	ereport(LOG,
 			(errcode(error->sqlerrcode),
 			 errmsg("epoch " INT64_FORMAT " of \"%s\" is tried again: %s",

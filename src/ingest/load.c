@@ -26,6 +26,7 @@
 #include "ingest/pipeline.h"
 #include "ingest/relation.h"
 #include "ingest/stale.h"
+#include "view/lock.h"
 #include "worker/settings.h"
 
 #define BACKOFF_FIRST_MS	100
@@ -69,6 +70,7 @@ load_catalog(Pipeline *pipeline, void *argument)
 	pipeline->row = pipeline_by_id(id);
 	if (pipeline->row != NULL)
 	{
+		relation_lock(pipeline->row->topic, AccessShareLock, pipeline->nested);
 		pipeline->owner = relation_owner(pipeline_stores(pipeline) ? pipeline->row->target : pipeline->row->topic);
 		pipeline->options = ingest_options_parse(pipeline->row->options);
 		pipeline->topic = topic_load(pipeline->row->topic, pipeline->owner);
@@ -83,8 +85,12 @@ load_catalog(Pipeline *pipeline, void *argument)
 static Bitmapset *
 load_target(Pipeline *pipeline)
 {
-	Relation	rel = table_open(pipeline->row->target, AccessShareLock);
-	TupleDesc	desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	Relation	rel;
+	TupleDesc	desc;
+
+	relation_lock(pipeline->row->target, AccessShareLock, pipeline->nested);
+	rel = table_open(pipeline->row->target, NoLock);
+	desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 
 	pipeline->map = row_map_create(pipeline->topic, rel, pipeline->row->filter);
 	pipeline->chunk.rows = row_batch_create(desc, CHUNK_ROWS);
@@ -102,6 +108,7 @@ load_rows(Pipeline *pipeline, void *argument)
 	Topic	   *topic = pipeline->topic;
 	Bitmapset  *needed;
 
+	relation_lock(topic->relid, AccessShareLock, pipeline->nested);
 	if (pipeline_stores(pipeline))
 		needed = load_target(pipeline);
 	else

@@ -3,8 +3,9 @@
  *		What the topic holds now, in the caller's own transaction.
  *
  * The same epochs as a worker's, each in a subtransaction, so a bad record costs
- * what it costs there and no more; infrastructure errors are the caller's.  The
- * pipeline's row is locked first: a running worker waits, and then loads again.
+ * what it costs there and no more; infrastructure errors are the caller's.  All
+ * relations are locked, as DDL locks them, and then the pipeline's row: a running
+ * worker waits, and then loads again.
  * "Now" is the end of each partition when the call began.
  *
  * Of an input that is over, the last epoch moves the watermark to infinity: every
@@ -13,6 +14,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -20,6 +22,7 @@
 
 #include "compat.h"
 #include "ingest/pipeline.h"
+#include "view/lock.h"
 #include "worker/wait.h"
 
 #define PATIENCE_MS		30000	/* without a record before the broker counts as silent */
@@ -153,13 +156,31 @@ check_running(const PipelineRow *row)
 			 errhint("SELECT deltaflow.resume(%s).", quote_literal_cstr(row->name))));
 }
 
+/* Locks what the epochs will read and write, waiting as long as it takes: before the row, as view/lock.c says. */
+static void
+lock_relations(int64 id)
+{
+	PipelineRow *row = pipeline_by_id(id);
+	ListCell   *lc;
+
+	if (row == NULL)
+		return;
+	foreach(lc, view_list(id))
+		(void) view_lock(lfirst(lc), RowExclusiveLock, true);
+	LockRelationOid(row->topic, AccessShareLock);
+	if (OidIsValid(row->target))
+		LockRelationOid(row->target, RowExclusiveLock);
+}
+
 int64
 pipeline_run_once(int64 id, bool closing)
 {
-	PipelineRow *row = pipeline_lock(id);
+	PipelineRow *row;
 	Goal		goal = {0};
 	int64		taken = 0;
 
+	lock_relations(id);
+	row = pipeline_lock(id);
 	if (row == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -24,6 +24,7 @@
 #include "ingest/relation.h"
 #include "ingest/stale.h"
 #include "view/load.h"
+#include "view/lock.h"
 #include "worker/settings.h"
 
 #define RESUME_HINT	"Correct the cause, then SELECT deltaflow.resume('%s'): the view is filled again."
@@ -53,6 +54,17 @@ view_fails(Pipeline *pipeline, PipelineView *view, const char *error, const char
 	view->live = NULL;
 }
 
+/* Takes the view's relations for reading; false when the view was dropped since it was listed. */
+static bool
+lock_view(Pipeline *pipeline, PipelineView *view)
+{
+	Oid			busy = view_lock(view->row, AccessShareLock, pipeline->nested);
+
+	if (OidIsValid(busy))
+		relation_busy(busy);
+	return get_rel_name(view->row->live) != NULL || view_by_live(view->row->live) != NULL;
+}
+
 /* Makes the view's spec again from its stored definition, and prepares to fold. */
 static void
 view_open(Pipeline *pipeline, void *argument)
@@ -62,6 +74,8 @@ view_open(Pipeline *pipeline, void *argument)
 	Identity	identity;
 	MemoryContext before;
 
+	if (!lock_view(pipeline, view))
+		return;					/* the generation has moved on as well: all is loaded again */
 	stale_watch(view->row->live);
 	stale_watch(view->row->batch);
 	view->owner = relation_owner(view->row->live);

@@ -15,8 +15,8 @@
  *
  * Everything happens in the caller's transaction and only in the catalogs; workers see
  * the new row after commit and fill the state.  Stages: names, definition and its
- * refusals, an existing view of that name, the pipeline (locked first, as everybody
- * does), objects, dependencies, catalog row.
+ * refusals, an existing view of that name, the pipeline (locked after the source
+ * and before what is made), objects, dependencies, catalog row.
  *
  * Objects are made with the caller's rights, catalog rows with the extension owner's.
  */

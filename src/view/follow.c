@@ -248,6 +248,26 @@ refuse_part(Oid live)
 			 errhint("DROP VIEW %s first.", qualified_name(live))));
 }
 
+/* All rows that this DROP will want, in one order, whichever view or ingest comes first. */
+static void
+lock_pipelines_of(const Oid *relids, int n)
+{
+	static const char *const pipelines =
+		"SELECT 1 FROM deltaflow.pipeline p WHERE topic = ANY ($1) OR target = ANY ($1) OR EXISTS "
+		"(SELECT 1 FROM deltaflow.view v WHERE v.pipeline_id = p.id "
+		"AND (v.live = ANY ($1) OR v.batch = ANY ($1) OR v.state_table = ANY ($1))) "
+		"ORDER BY id FOR NO KEY UPDATE OF p";
+	Oid			types[] = {OIDARRAYOID};
+	Datum		values[] = {oid_array(relids, n)};
+	Identity	before = identity_become_owner();
+
+	SPI_connect();
+	if (SPI_execute_with_args(pipelines, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not lock the pipelines of a relation");
+	SPI_finish();
+	identity_restore(before);
+}
+
 void
 views_dropped(const Oid *relids, int n)
 {
@@ -255,6 +275,7 @@ views_dropped(const Oid *relids, int n)
 
 	if (n == 0)
 		return;
+	lock_pipelines_of(relids, n);
 	foreach(lc, views_of(relids, n))
 	{
 		if (relation_exists(lfirst_oid(lc)))

@@ -20,6 +20,7 @@
 #include "compat.h"
 #include "view/ddl.h"
 #include "view/load.h"
+#include "view/lock.h"
 #include "view/rules.h"
 
 Oid
@@ -158,9 +159,11 @@ check_state_table(const ViewRow *row, const ViewSpec *spec)
 ViewRefusal *
 view_load(const ViewRow *row, ViewSpec **spec)
 {
-	ViewRefusal *refusal = check_relations(row);
+	ViewRefusal *refusal;
 
+	(void) view_lock(row, AccessShareLock, true);
 	*spec = NULL;
+	refusal = check_relations(row);
 	if (refusal == NULL)
 		refusal = view_analyse(view_definition(row->batch), spec);
 	if (refusal == NULL)

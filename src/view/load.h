@@ -13,6 +13,7 @@
  * with the next step in its hint, when the definition, its source, the state table
  * or the server's major version no longer fit what the state was made for: the view
  * must not be maintained then.  Run it as the view's owner, with its pinned settings.
+ * Waits for the locks of view_lock(); a worker takes those before, without waiting.
  */
 extern ViewRefusal *view_load(const ViewRow *row, ViewSpec **spec);
 

@@ -11,6 +11,9 @@
 /* An epoch's work may be repeated after this many times its own length. */
 #define GAP_FACTOR 8
 
+#define LOCK_RETRY_MS		500
+#define LOCK_NEWS_FAILURES	4
+
 long
 backoff_delay(const Backoff *backoff)
 {
@@ -28,6 +31,18 @@ backoff_failed(Backoff *backoff)
 {
 	backoff->failures++;
 	return backoff_delay(backoff);
+}
+
+long
+backoff_for_lock(const Backoff *backoff)
+{
+	return Min(backoff_delay(backoff), LOCK_RETRY_MS);
+}
+
+bool
+backoff_lock_is_news(const Backoff *backoff)
+{
+	return backoff->failures >= LOCK_NEWS_FAILURES;
 }
 
 void

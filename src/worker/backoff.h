@@ -21,6 +21,13 @@ extern long backoff_delay(const Backoff *backoff);
 extern void backoff_succeeded(Backoff *backoff);
 
 /*
+ * After a failure that was a relation locked by somebody's DDL: tried again soon and
+ * at a steady pace, and worth telling only when it lasts.
+ */
+extern long backoff_for_lock(const Backoff *backoff);
+extern bool backoff_lock_is_news(const Backoff *backoff);
+
+/*
  * Milliseconds between the end of an epoch that worked for work_ms and the start
  * of the next, when everything that had arrived was taken.  The aim is that no
  * record waits longer than interval_ms until its commit, and that a lightly

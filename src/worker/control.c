@@ -10,7 +10,7 @@
  * its pipeline and the other views go on; what it misses meanwhile it gets when it
  * is resumed, by being filled again.
  *
- * Locks: the pipeline's row first, as everywhere.
+ * Locks: the pipeline's row, no relation.
  */
 #include "postgres.h"
 

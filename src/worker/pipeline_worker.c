@@ -43,7 +43,7 @@ PGDLLEXPORT void deltaflow_pipeline_main(Datum arg);
 #define PROVEN_MS		10000	/* a worker that lived this long has not died at once */
 #define PRUNE_MS		60000	/* between looks at the age of the epochs log */
 #define PRUNE_EPOCHS	10000	/* removed in one transaction */
-#define FIRST_RETRY_MS	500
+#define FIRST_RETRY_MS	200
 #define MOST_RETRY_MS	60000
 
 typedef struct PipelineWorker
@@ -174,21 +174,29 @@ static long
 recover(PipelineWorker *worker)
 {
 	ErrorData  *error;
+	long		delay;
+	bool		busy;
+	bool		quiet;
 
 	HOLD_INTERRUPTS();
 	MemoryContextSwitchTo(TopMemoryContext);
 	error = CopyErrorData();
-	EmitErrorReport();
+	delay = backoff_failed(&worker->failures);
+	busy = error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+	quiet = busy && !backoff_lock_is_news(&worker->failures);
+	if (!quiet)
+		EmitErrorReport();
 	FlushErrorState();
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(TopMemoryContext);
 	RESUME_INTERRUPTS();
 
-	tell_trouble(worker, error);
+	if (!quiet)
+		tell_trouble(worker, error);
 	if (!is_transient(error->sqlerrcode))
 		proc_exit(1);
 	FreeErrorData(error);
-	return backoff_failed(&worker->failures);
+	return busy ? backoff_for_lock(&worker->failures) : delay;
 }
 
 /* Loads the pipeline; 0, or how long to wait before the next attempt. */

@@ -32,7 +32,7 @@
  * Settings no ALTER DATABASE or ALTER ROLE may change in a worker: limits meant
  * for interactive sessions, and what would change what code means.  With the
  * short deadlock_timeout the worker, which can retry, is the victim of a deadlock
- * rather than the user's DDL.
+ * that users' triggers or keys make, rather than their session.
  */
 static const struct
 {
@@ -45,7 +45,7 @@ static const struct
 	{"idle_in_transaction_session_timeout", "0"},
 	{"idle_session_timeout", "0"},
 	{"lock_timeout", "5s"},
-	{"deadlock_timeout", "100ms"},
+	{"deadlock_timeout", "10ms"},
 	{"default_transaction_isolation", "read committed"},
 	{"default_transaction_read_only", "off"},
 	{"default_transaction_deferrable", "off"},

@@ -28,6 +28,10 @@ ladder(void)
 		last = delay;
 	}
 	ok(doubles, "then doubling up to most_ms");
+	ok(backoff_for_lock(&backoff) == 500 && backoff_lock_is_news(&backoff), "for a lock soon again, and it is told that it lasts");
+	backoff_succeeded(&backoff);
+	backoff_failed(&backoff);
+	ok(backoff_for_lock(&backoff) == 500 && !backoff_lock_is_news(&backoff), "but not at first");
 	ok(last == 60000, "and there it stays");
 	backoff_succeeded(&backoff);
 	ok(backoff_delay(&backoff) == 0, "a success ends the row");
