@@ -54,14 +54,15 @@ backoff_succeeded(Backoff *backoff)
 /*
  * A record that arrives just after an epoch's poll waits for the rest of that
  * epoch, the gap, and the next epoch's work: work + gap + work.  Keeping that sum
- * at the interval is what the second bound says; the first keeps light epochs
- * frequent, at a fixed share of the processor.
+ * at half the interval, the other half being the broker's and the scheduler's, is
+ * what the second bound says; the first keeps light epochs frequent, at a fixed
+ * share of the processor.
  */
 long
 epoch_gap(long work_ms, long interval_ms)
 {
 	long		light = GAP_FACTOR * work_ms;
-	long		fresh = interval_ms - 2 * work_ms;
+	long		fresh = interval_ms / 2 - 2 * work_ms;
 
 	return Max(0, Min(light, fresh));
 }
