@@ -41,6 +41,7 @@
 #include "worker/settings.h"
 
 #define POLL_RECORDS	CHUNK_ROWS
+#define BEHIND_EPOCHS	4			/* records waiting, in epochs like the last, that make a pipeline behind */
 #define FILL_POLL_MS	20		/* between looks for old records of a view being filled */
 
 /* Whether what was loaded is still what the catalog says. */
@@ -421,4 +422,18 @@ long
 pipeline_backoff(const Pipeline *pipeline)
 {
 	return pipeline->delay_ms;
+}
+
+bool
+pipeline_behind(const Pipeline *pipeline)
+{
+	int64		waiting = 0;
+
+	for (int i = 0; i < pipeline->npartitions; i++)
+	{
+		const PositionRow *position = &pipeline->partitions[i].committed;
+
+		waiting += Max(0, position->end_offset - position->next_offset);
+	}
+	return waiting > BEHIND_EPOCHS * (int64) pipeline->attempt.taken;
 }

@@ -7,6 +7,10 @@
  *	│ hash │ number ├───────────>│ header │ keys │ nulls │ states       │
  *	└──────┴────────┘            └────────┴──────┴───────┴──────────────┘
  *
+ * Rows keep coming back to the groups they came to a moment ago.  A small table of
+ * those, one per hash residue, stays in the processor's own cache however many
+ * groups there are, and answers before the big one is touched.
+ *
  * A group's number says which block of which slab it is.  Groups are only added
  * while an epoch is open.  Between epochs, when none is dirty, the cache is cut
  * back to its bound: kept groups move down into the places of forgotten ones, the
@@ -54,8 +58,16 @@ static inline bool slot_matches(GroupCache *cache, uint32 number);
 #define PREFETCH_BYTES		(4 * CACHE_LINE)
 #define SLAB_BYTES			(64 * 1024)
 #define INITIAL_SLOTS		256
+#define RECENT_GROUPS		4096	/* a power of two */
 #define SHRINK_SAMPLE		1024	/* groups looked at to choose which windows to forget */
 #define SHRINK_TO_PERCENT	75		/* of the bound, so that not every epoch shrinks */
+
+/* A group met lately, at the place its hash has. */
+typedef struct RecentGroup
+{
+	FoldGroup  *group;			/* NULL: none */
+	uint32		hash;
+} RecentGroup;
 
 struct GroupCache
 {
@@ -74,6 +86,8 @@ struct GroupCache
 	FoldGroup	  **dirty;
 	int64		ndirty;
 	int64		dirty_capacity;
+
+	RecentGroup recent[RECENT_GROUPS];
 
 	/* what the table is being searched for */
 	const Datum *probe_keys;
@@ -112,6 +126,31 @@ cache_begin(GroupCache *cache)
 	cache->dirty_capacity = 256;
 	cache->dirty = MemoryContextAlloc(cache->context, cache->dirty_capacity * sizeof(FoldGroup *));
 	cache->ndirty = 0;
+	memset(cache->recent, 0, sizeof(cache->recent));
+}
+
+/* Where a group with this hash stands if it was met lately. */
+static inline const RecentGroup *
+recent_place(const GroupCache *cache, uint32 hash)
+{
+	return &cache->recent[hash & (RECENT_GROUPS - 1)];
+}
+
+/* Was a group with this hash met lately? */
+static inline bool
+is_recent(const GroupCache *cache, uint32 hash)
+{
+	const RecentGroup *recent = recent_place(cache, hash);
+
+	return recent->group != NULL && recent->hash == hash;
+}
+
+/* Notes that a group was met. */
+static inline FoldGroup *
+note_recent(GroupCache *cache, FoldGroup *group, uint32 hash)
+{
+	cache->recent[hash & (RECENT_GROUPS - 1)] = (RecentGroup) {group, hash};
+	return group;
 }
 
 /* A group's block: whole cache lines where that wastes little. */
@@ -185,7 +224,8 @@ group_cache_bytes(const GroupCache *cache)
 void
 group_cache_prefetch(const GroupCache *cache, uint32 hash)
 {
-	__builtin_prefetch(&cache->table->data[hash & cache->table->sizemask]);
+	if (!is_recent(cache, hash))
+		__builtin_prefetch(&cache->table->data[hash & cache->table->sizemask]);
 }
 
 /* Brings the group that probably has this hash closer: the one in the hash's own place. */
@@ -194,6 +234,8 @@ group_cache_prefetch_group(const GroupCache *cache, uint32 hash)
 {
 	const CacheSlot *slot = &cache->table->data[hash & cache->table->sizemask];
 
+	if (is_recent(cache, hash))
+		return;
 	if (slot->status == slots_SH_IN_USE && slot->hash == hash)
 	{
 		const char *group = (const char *) group_at(cache, slot->number);
@@ -209,10 +251,17 @@ group_cache_find(GroupCache *cache, const Datum *keys, const bool *nulls, uint32
 {
 	CacheSlot  *slot;
 
+	if (is_recent(cache, hash))
+	{
+		FoldGroup  *group = recent_place(cache, hash)->group;
+
+		if (group_keys_equal(cache->keys, group->keys, group_nulls(cache->keys, group), keys, nulls))
+			return group;
+	}
 	cache->probe_keys = keys;
 	cache->probe_nulls = nulls;
 	slot = slots_lookup_hash(cache->table, PROBE_NUMBER, hash);
-	return slot == NULL ? NULL : group_at(cache, slot->number);
+	return slot == NULL ? NULL : note_recent(cache, group_at(cache, slot->number), hash);
 }
 
 /* A block for one more group. */
@@ -281,7 +330,7 @@ group_cache_add(GroupCache *cache, const Datum *keys, const bool *nulls, uint32 
 	slot = slots_insert_hash(cache->table, PROBE_NUMBER, hash, &found);
 	Assert(!found);
 	slot->number = number;
-	return group;
+	return note_recent(cache, group, hash);
 }
 
 /* Makes a value the representative of a key part. */
@@ -412,10 +461,11 @@ order_to_forget(const GroupCache *cache, double keep)
 	return sample[cut];
 }
 
-/* Makes the table anew from the groups there are. */
+/* Makes the tables anew from the groups there are. */
 static void
 rebuild_table(GroupCache *cache)
 {
+	memset(cache->recent, 0, sizeof(cache->recent));
 	slots_destroy(cache->table);
 	cache->table = slots_create(cache->context, Max(cache->ngroups, INITIAL_SLOTS), cache);
 	for (uint32 number = 0; number < cache->ngroups; number++)

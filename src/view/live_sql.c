@@ -3,7 +3,8 @@
  *		The SQL of a view's own objects: state table, its index, the live view.
  *
  * The state table has the columns of the spec and nothing else.  It is updated row by
- * row by one writer: fillfactor leaves room for HOT, no index holds a changing column,
+ * row by one writer: fillfactor leaves room for every row of a page to change once
+ * in place, no index holds a changing column,
  * autovacuum comes early, and the one index is not unique, because a unique one walks
  * all versions that a long snapshot keeps alive.  REPLICA IDENTITY FULL lets it be
  * part of publications for all tables.
@@ -25,7 +26,7 @@
 #include "view/ddl.h"
 
 #define STATE_OPTIONS \
-	"fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, " \
+	"fillfactor = 45, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, " \
 	"autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.2"
 
 static char *

@@ -13,6 +13,8 @@
 
 #define LOCK_RETRY_MS		500
 #define LOCK_NEWS_FAILURES	4
+/* Intervals that an epoch of a worker that is behind should take. */
+#define BEHIND_FACTOR 2
 
 long
 backoff_delay(const Backoff *backoff)
@@ -57,12 +59,17 @@ backoff_succeeded(Backoff *backoff)
  * at half the interval, the other half being the broker's and the scheduler's, is
  * what the second bound says; the first keeps light epochs frequent, at a fixed
  * share of the processor.
+ *
+ * A worker that is behind makes nothing fresher by hurrying: the client fills its
+ * queue meanwhile, and a larger epoch writes each group fewer times.
  */
 long
-epoch_gap(long work_ms, long interval_ms)
+epoch_gap(long work_ms, long interval_ms, bool behind)
 {
 	long		light = GAP_FACTOR * work_ms;
 	long		fresh = interval_ms / 2 - 2 * work_ms;
 
+	if (behind)
+		return Max(0, BEHIND_FACTOR * interval_ms - work_ms);
 	return Max(0, Min(light, fresh));
 }

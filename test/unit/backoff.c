@@ -48,13 +48,13 @@ gaps(void)
 	bool		negative = false;
 	long		last = 0;
 
-	ok(epoch_gap(0, 100) == 0, "no work, no gap");
-	ok(epoch_gap(1, 100) == 8, "a light epoch is repeated after a few ms");
-	ok(epoch_gap(25, 100) == 0, "a quarter of the interval of work leaves no gap");
-	ok(epoch_gap(16, 100) == 18, "at half load work and gap are alike");
+	ok(epoch_gap(0, 100, false) == 0, "no work, no gap");
+	ok(epoch_gap(1, 100, false) == 8, "a light epoch is repeated after a few ms");
+	ok(epoch_gap(25, 100, false) == 0, "a quarter of the interval of work leaves no gap");
+	ok(epoch_gap(16, 100, false) == 18, "at half load work and gap are alike");
 	for (long work = 0; work <= 1000; work++)
 	{
-		long		gap = epoch_gap(work, 100);
+		long		gap = epoch_gap(work, 100, false);
 
 		negative |= gap < 0;
 		if (gap > 0)
@@ -63,6 +63,7 @@ gaps(void)
 			rising &= gap >= last;
 		last = gap;
 	}
+	ok(epoch_gap(30, 100, true) == 170 && epoch_gap(250, 100, true) == 0, "a worker that is behind makes larger epochs");
 	ok(!negative, "no negative gap");
 	ok(fresh, "no record waits longer than half the interval, unless one epoch takes that long");
 	ok(rising, "the gap grows with the work of light epochs");

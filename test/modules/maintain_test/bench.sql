@@ -8,16 +8,17 @@ CREATE EXTENSION IF NOT EXISTS deltaflow;
 CREATE EXTENSION IF NOT EXISTS maintain_test;
 SET synchronous_commit = off;
 
-CREATE TABLE bid (auction bigint, bidder bigint, price bigint, channel text, at timestamptz, amount numeric, f float8);
+CREATE TABLE bid (auction bigint, bidder bigint, price bigint, channel text, at timestamptz, amount numeric, f float8, near bigint);
 INSERT INTO bid SELECT 1000 + (random() * random() * 3000)::int + g / 50, (random() * 10000)::int, (random() * 10000)::int, 'channel ' || g % 10,
-    timestamptz '2024-01-01' + g * interval '10 us', (random() * 10000)::int / 100.0, random() FROM generate_series(1, 1000000) g;
+    timestamptz '2024-01-01' + g * interval '10 us', (random() * 10000)::int / 100.0, random(), g / 15 + (random() * 400)::int FROM generate_series(1, 1000000) g;
 SELECT maintain_source('bid');
 SELECT deltaflow.create_view('few', $$SELECT date_trunc('second', at) AS w, count(*) AS n, sum(price) AS s, max(price) AS m FROM bid WHERE price > 5 GROUP BY 1$$);
 SELECT deltaflow.create_view('many', $$SELECT date_bin('10 s', at, '2000-01-01') AS w, auction, count(*) AS n, sum(price) AS s, max(price) AS m FROM bid WHERE price > 5 GROUP BY 1, 2$$);
+SELECT deltaflow.create_view('near', $$SELECT date_bin('10 s', at, '2000-01-01') AS w, near, count(*) AS n, sum(price) AS s, max(price) AS m FROM bid WHERE price > 5 GROUP BY 1, 2$$);
 SELECT deltaflow.create_view('wide', $$SELECT date_bin('10 s', at, '2000-01-01') AS w, channel, sum(amount) AS s, sum(f) AS f, avg(amount) AS a FROM bid GROUP BY 1, 2$$);
 
-\echo '10 groups; 22,000 groups at random; text key, numeric and float8:'
-SELECT v AS view, round(fold_ns::numeric, 1) AS fold_ns FROM unnest(ARRAY['few', 'many', 'wide']) v,
+\echo '10 groups; 22,000 groups at random; 67,000 groups, 400 of them at a time; text key, numeric and float8:'
+SELECT v AS view, round(fold_ns::numeric, 1) AS fold_ns FROM unnest(ARRAY['few', 'many', 'near', 'wide']) v,
     maintain_fold(v::regclass, 'bid', epoch_rows => 100000000, cache_kb => 1000000, repeats => 5);
 
 CREATE TABLE item (k int, v bigint, at timestamptz);
