@@ -34,10 +34,22 @@
 #include "clock.h"
 #include "compat.h"
 #include "ingest/pipeline.h"
+#include "window/watermark.h"
 
 #define CONFIRMED_FOR_MS	5000	/* how long the broker's word counts */
 #define ASK_AGAIN_MS		1000	/* when it said that more follows */
 #define NO_ANSWER_MS		30000	/* when it did not answer */
+
+/* What the topic's options say. */
+static WatermarkRule
+rule_of(const Pipeline *pipeline)
+{
+	return (WatermarkRule) {
+		.delay = pipeline->topic->watermark_delay,
+		.max_future = pipeline->topic->max_future,
+		.idle_timeout = pipeline->topic->idle_timeout
+	};
+}
 
 /* ---- the future guard ---- */
 
@@ -45,15 +57,14 @@
 bool
 event_time_is_future(const Pipeline *pipeline, const KafkaRecord *record, TimestampTz event_time)
 {
-	TimestampTz limit = pipeline->attempt.clock;
-	TimestampTz appended;
+	WatermarkRule rule = rule_of(pipeline);
+	TimestampTz appended = DT_NOBEGIN;
 
-	if (event_time <= limit)
+	if (event_time <= pipeline->attempt.clock)
 		return false;
-	if (record->broker_time && record_time(record, &appended) && appended > limit)
-		limit = appended;
-	return TIMESTAMP_IS_NOEND(event_time) ||
-		(event_time > limit && (uint64) event_time - (uint64) limit > (uint64) pipeline->topic->max_future);
+	if (!record->broker_time || !record_time(record, &appended))
+		appended = DT_NOBEGIN;
+	return watermark_is_future(&rule, event_time, appended, pipeline->attempt.clock);
 }
 
 /* Notes the event time of a row that counts; DT_NOBEGIN: it has none. */
@@ -97,9 +108,11 @@ is_behind(const Pipeline *pipeline, const Partition *partition)
 static bool
 seems_idle(const Pipeline *pipeline, const Partition *partition, TimestampTz clock)
 {
+	WatermarkRule rule = rule_of(pipeline);
+
 	return partition->records == 0 &&
 		(partition->at_end_now || pipeline->nested) &&
-		clock - partition->now.active_at >= pipeline->topic->idle_timeout &&
+		watermark_is_silent(&rule, partition->now.active_at, clock) &&
 		!is_behind(pipeline, partition);
 }
 
@@ -120,41 +133,23 @@ event_time_is_idle(const Pipeline *pipeline, const Partition *partition)
 
 /* ---- the watermark ---- */
 
-/* A partition's own: there is an event time. */
-static TimestampTz
-own_watermark(const Partition *partition, int64 delay)
-{
-	TimestampTz greatest = partition->now.max_event_time;
-
-	return greatest < MIN_TIMESTAMP + delay ? MIN_TIMESTAMP : greatest - delay;
-}
-
 typedef bool (*IsIdle) (const Pipeline *pipeline, const Partition *partition);
 
-/* The source's, with idle partitions left out; what it was when that is not known to be less. */
+/* The source's, by what counts as idle. */
 static TimestampTz
 source_watermark(const Pipeline *pipeline, IsIdle is_idle)
 {
-	TimestampTz before = pipeline->row->watermark;
-	TimestampTz least = DT_NOEND;
-	TimestampTz greatest_idle = DT_NOBEGIN;
+	WatermarkRule rule = rule_of(pipeline);
+	Watermark	watermark;
 
+	watermark_begin(&watermark);
 	for (int i = 0; i < pipeline->npartitions; i++)
 	{
 		const Partition *partition = &pipeline->partitions[i];
-		bool		any = partition->now.max_event_time != DT_NOBEGIN;
-		TimestampTz own = any ? own_watermark(partition, pipeline->topic->watermark_delay) : DT_NOBEGIN;
 
-		if (is_idle(pipeline, partition))
-			greatest_idle = Max(greatest_idle, own);
-		else if (!any)
-			return before;
-		else
-			least = Min(least, own);
+		watermark_add(&watermark, &rule, partition->now.max_event_time, is_idle(pipeline, partition));
 	}
-	if (least == DT_NOEND)
-		least = greatest_idle;
-	return Max(least, before);
+	return watermark_next(&watermark, pipeline->row->watermark);
 }
 
 TimestampTz

@@ -2,8 +2,9 @@
  * watermark.h
  *		Event time up to which a source is believed complete.
  *
- *		watermark = least of (greatest event time - delay) over the partitions that
- *					are not idle; it never falls
+ *		a partition's	greatest event time - delay
+ *		the source's	the least of them over partitions that are not idle; when all
+ *						are idle, the greatest; it never falls
  *
  * Times are the server's: microseconds since 2000, -infinity for none.  The clock is
  * an argument.
@@ -21,43 +22,29 @@ typedef struct WatermarkRule
 	int64		idle_timeout;	/* 0: a partition is never idle */
 } WatermarkRule;
 
-/* What a partition has shown. */
-typedef struct WatermarkPartition
+/* The source's watermark in the making: partitions are added one by one. */
+typedef struct Watermark
 {
-	int64		max_event_time; /* DT_NOBEGIN: none yet */
-	bool		at_end;			/* all that its log holds is taken */
-	bool		active;			/* records came in the epoch at hand */
-	int64		active_at;		/* by the clock: when the last record was committed */
-} WatermarkPartition;
-
-/*
- * Whether an event time may move the watermark: it is finite above, and at most
- * max_future ahead of the clock or of the time at which the record was written
- * (DT_NOBEGIN: not known), whichever is later.
- */
-extern bool watermark_believes(const WatermarkRule *rule, int64 event_time, int64 written, int64 now);
-
-/*
- * Whether a partition takes no part.  Being slow is not being idle: there must be
- * nothing left to take.
- */
-extern bool watermark_is_idle(const WatermarkRule *rule, const WatermarkPartition *partition, int64 now);
-
-/*
- * The least over partitions, going through them one by one: partition by partition
- * into a WatermarkLeast, then the next watermark from the one before.
- */
-typedef struct WatermarkLeast
-{
-	int64		least;			/* DT_NOEND: no partition took part */
+	int64		least;			/* of partitions that take part; DT_NOEND: none */
+	int64		greatest_idle;	/* of the others; DT_NOBEGIN: none */
 	bool		unknown;		/* one that takes part has no event time yet */
-} WatermarkLeast;
+} Watermark;
 
-extern void watermark_least_begin(WatermarkLeast *least);
-extern void watermark_least_add(WatermarkLeast *least, const WatermarkRule *rule,
-								const WatermarkPartition *partition, int64 now);
+/*
+ * Whether an event time is too far ahead to move the watermark: infinite, or more than
+ * max_future ahead of the clock and of the time at which the broker took the record
+ * (DT_NOBEGIN: not known).
+ */
+extern bool watermark_is_future(const WatermarkRule *rule, int64 event_time, int64 taken_at, int64 now);
 
-/* The watermark after `current` (DT_NOBEGIN: none yet). */
-extern int64 watermark_next(const WatermarkLeast *least, int64 current);
+/* Whether a partition without new records since `active_at`, by the clock, is silent. */
+extern bool watermark_is_silent(const WatermarkRule *rule, int64 active_at, int64 now);
+
+/* max_event_time: the greatest that is believed; DT_NOBEGIN: none yet. */
+extern void watermark_begin(Watermark *watermark);
+extern void watermark_add(Watermark *watermark, const WatermarkRule *rule, int64 max_event_time, bool idle);
+
+/* The watermark after `current` (DT_NOBEGIN: there was none yet). */
+extern int64 watermark_next(const Watermark *watermark, int64 current);
 
 #endif							/* DELTAFLOW_WINDOW_WATERMARK_H */

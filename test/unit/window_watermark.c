@@ -35,6 +35,15 @@ typedef struct History
 	bool		at_end[EPOCHS];	/* of the epoch, all of the log was taken */
 } History;
 
+/* A partition as the code under test is told about it. */
+typedef struct Partition
+{
+	int64		max_event_time;
+	int64		active_at;
+	bool		active;
+	bool		at_end;
+} Partition;
+
 static int	failures = 0;
 
 static void
@@ -83,26 +92,36 @@ silent(const WatermarkRule *rule, const History *history, int epoch, const int64
 static int64
 watermark_by_definition(const WatermarkRule *rule, const History *histories, int n, int epoch, const int64 *clock, int64 before)
 {
-	wide		least = (wide) PG_INT64_MAX * 2;
+	int64		own[PARTITIONS];
+	bool		idle[PARTITIONS];
+	bool		all_idle = true;
+	int64		result = DT_NOBEGIN;
+	bool		any = false;
 
 	for (int p = 0; p < n; p++)
 	{
 		int64		most = greatest(rule, &histories[p], epoch, clock);
 
-		if (silent(rule, &histories[p], epoch, clock))
-			continue;
-		if (most == DT_NOBEGIN)
+		own[p] = most == DT_NOBEGIN ? DT_NOBEGIN : cut(Max((wide) most - rule->delay, (wide) MIN_TIMESTAMP));
+		idle[p] = silent(rule, &histories[p], epoch, clock);
+		all_idle &= idle[p];
+		if (!idle[p] && most == DT_NOBEGIN)
 			return before;
-		least = Min(least, (wide) most - rule->delay);
 	}
-	if (least == (wide) PG_INT64_MAX * 2)
-		return before;
-	return Max(cut(least), before);
+	for (int p = 0; p < n; p++)
+		if (all_idle)
+			result = Max(result, own[p]);
+		else if (!idle[p])
+		{
+			result = any ? Min(result, own[p]) : own[p];
+			any = true;
+		}
+	return Max(result, before);
 }
 
 /* Records of an epoch, as the code under test sees them. */
 static void
-take_epoch(const WatermarkRule *rule, History *history, WatermarkPartition *partition, int epoch, int64 now)
+take_epoch(const WatermarkRule *rule, History *history, Partition *partition, int epoch, int64 now)
 {
 	int			n = random_between(0, 1) ? random_between(0, RECORDS) : 0;
 
@@ -115,7 +134,7 @@ take_epoch(const WatermarkRule *rule, History *history, WatermarkPartition *part
 
 		history->record[history->n++] = record;
 		if (record.event_time > partition->max_event_time &&
-			watermark_believes(rule, record.event_time, record.written, now))
+			!watermark_is_future(rule, record.event_time, record.written, now))
 			partition->max_event_time = record.event_time;
 	}
 }
@@ -127,30 +146,31 @@ try_history(void)
 	WatermarkRule rule = {random_between(0, 50), random_between(0, 200), random_between(0, 3) * random_between(1, 60)};
 	int			n = random_between(1, PARTITIONS);
 	History		histories[PARTITIONS] = {0};
-	WatermarkPartition partitions[PARTITIONS];
+	Partition	partitions[PARTITIONS];
 	int64		clock[EPOCHS];
 	int64		watermark = DT_NOBEGIN;
 
 	if (random_between(0, 19) == 0)
 		rule.delay = random_length();
 	for (int p = 0; p < n; p++)
-		partitions[p] = (WatermarkPartition) {.max_event_time = DT_NOBEGIN, .active_at = 0};
+		partitions[p] = (Partition) {.max_event_time = DT_NOBEGIN, .active_at = 0};
 	for (int epoch = 0; epoch < EPOCHS; epoch++)
 	{
-		WatermarkLeast least;
+		Watermark	next;
 		int64		before = watermark;
 		int64		expected;
 
 		clock[epoch] = epoch == 0 ? 0 : clock[epoch - 1] + random_between(0, 40);
-		watermark_least_begin(&least);
+		watermark_begin(&next);
 		for (int p = 0; p < n; p++)
 		{
 			take_epoch(&rule, &histories[p], &partitions[p], epoch, clock[epoch]);
-			watermark_least_add(&least, &rule, &partitions[p], clock[epoch]);
+			watermark_add(&next, &rule, partitions[p].max_event_time, partitions[p].at_end && !partitions[p].active &&
+						  watermark_is_silent(&rule, partitions[p].active_at, clock[epoch]));
 			if (partitions[p].active)
 				partitions[p].active_at = clock[epoch];
 		}
-		watermark = watermark_next(&least, before);
+		watermark = watermark_next(&next, before);
 		expected = watermark_by_definition(&rule, histories, n, epoch, clock, before);
 		check(watermark == expected, "watermark", expected, watermark);
 		check(watermark >= before, "never falling", before, watermark);
@@ -197,34 +217,36 @@ static void
 edges(void)
 {
 	WatermarkRule rule = {.delay = 10, .max_future = 100, .idle_timeout = 50};
-	WatermarkPartition ahead = {.max_event_time = 1000000};
-	WatermarkPartition behind = {.max_event_time = 500};
-	WatermarkPartition fresh = {.max_event_time = DT_NOBEGIN};
-	WatermarkLeast least;
+	WatermarkRule never = {.delay = 10};
+	Watermark	next;
 
-	watermark_least_begin(&least);
-	ok(watermark_next(&least, 7) == 7, "no partition leaves it where it is");
-	watermark_least_add(&least, &rule, &ahead, 0);
-	watermark_least_add(&least, &rule, &behind, 0);
-	ok(watermark_next(&least, DT_NOBEGIN) == 490, "a partition far ahead makes nothing late");
-	ok(watermark_next(&least, 600) == 600, "it does not fall");
-	watermark_least_add(&least, &rule, &fresh, 0);
-	ok(watermark_next(&least, 100) == 100, "a partition that showed nothing yet holds it");
+	watermark_begin(&next);
+	ok(watermark_next(&next, 7) == 7, "no partition leaves it where it is");
+	watermark_add(&next, &rule, 1000000, false);
+	watermark_add(&next, &rule, 500, false);
+	ok(watermark_next(&next, DT_NOBEGIN) == 490, "a partition far ahead makes nothing late");
+	ok(watermark_next(&next, 600) == 600, "it does not fall");
+	watermark_add(&next, &rule, DT_NOBEGIN, true);
+	watermark_add(&next, &rule, 100, true);
+	ok(watermark_next(&next, DT_NOBEGIN) == 490, "idle partitions do not hold it");
+	watermark_add(&next, &rule, DT_NOBEGIN, false);
+	ok(watermark_next(&next, 100) == 100, "one that showed nothing yet does");
+	watermark_begin(&next);
+	watermark_add(&next, &rule, 500, true);
+	watermark_add(&next, &rule, 700, true);
+	ok(watermark_next(&next, 0) == 690, "when all are idle it is the greatest");
+	watermark_begin(&next);
+	watermark_add(&next, &rule, MIN_TIMESTAMP, false);
+	ok(watermark_next(&next, DT_NOBEGIN) == MIN_TIMESTAMP, "the delay does not lead out of the calendar");
 
-	behind.at_end = true;
-	ok(!watermark_is_idle(&rule, &behind, 49) && watermark_is_idle(&rule, &behind, 50), "idle from the timeout on");
-	behind.at_end = false;
-	ok(!watermark_is_idle(&rule, &behind, 5000), "slow is not idle");
-	behind.at_end = behind.active = true;
-	ok(!watermark_is_idle(&rule, &behind, 5000), "nor is one that gave records just now");
-	behind.active = false;
-	behind.active_at = 6000;
-	ok(!watermark_is_idle(&rule, &behind, 5000), "nor when the clock went back");
+	ok(!watermark_is_silent(&rule, 0, 49) && watermark_is_silent(&rule, 0, 50), "silent from the timeout on");
+	ok(!watermark_is_silent(&never, 0, 5000), "without a timeout never");
+	ok(!watermark_is_silent(&rule, 6000, 5000), "nor when the clock went back");
 
-	ok(watermark_believes(&rule, 1100, DT_NOBEGIN, 1000), "max_future ahead is believed");
-	ok(!watermark_believes(&rule, 1101, DT_NOBEGIN, 1000), "not a microsecond more");
-	ok(watermark_believes(&rule, 5100, 5000, 1000), "the record's own time counts when it is later");
-	ok(!watermark_believes(&rule, DT_NOEND, 5000, 1000), "infinity is never believed");
+	ok(!watermark_is_future(&rule, 1100, DT_NOBEGIN, 1000), "max_future ahead is believed");
+	ok(watermark_is_future(&rule, 1101, DT_NOBEGIN, 1000), "not a microsecond more");
+	ok(!watermark_is_future(&rule, 5100, 5000, 1000), "the broker's time counts when it is later");
+	ok(watermark_is_future(&rule, DT_NOEND, 5000, 1000), "infinity is never believed");
 	ok(!late_for_window(DT_NOBEGIN, 0, DT_NOBEGIN), "without a watermark nothing is late");
 	ok(late_for_window(100, 20, 120) && !late_for_window(100, 20, 119), "late from the limit on");
 	ok(!late_for_window(DT_NOEND, 0, END_TIMESTAMP - 1), "a window that ends at infinity stays open");
