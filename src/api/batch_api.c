@@ -18,6 +18,7 @@
 PG_FUNCTION_INFO_V1(deltaflow_run);
 PG_FUNCTION_INFO_V1(deltaflow_recompute);
 PG_FUNCTION_INFO_V1(deltaflow_reconcile);
+PG_FUNCTION_INFO_V1(deltaflow_lateness_report);
 
 /* Argument n as text; ERROR when it is null. */
 static char *
@@ -113,5 +114,23 @@ deltaflow_reconcile(PG_FUNCTION_ARGS)
 	check_running(view);
 	InitMaterializedSRF(fcinfo, 0);
 	batch_reconcile(view, &range, (ReturnSetInfo *) fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+/*
+ * SQL: deltaflow.lateness_report(relation, delays, window_size) -> setof (partition, rows, watermark_delay, rows_behind, quantile)
+ */
+PGDLLEXPORT Datum
+deltaflow_lateness_report(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("argument \"%s\" must not be null", "relation"));
+	InitMaterializedSRF(fcinfo, 0);
+	batch_lateness_report(PG_GETARG_OID(0),
+						  PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1),
+						  PG_ARGISNULL(2) ? NULL : PG_GETARG_INTERVAL_P(2),
+						  (ReturnSetInfo *) fcinfo->resultinfo);
 	return (Datum) 0;
 }

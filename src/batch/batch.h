@@ -13,6 +13,7 @@
 #include "batch/range.h"
 #include "catalog/catalog.h"
 #include "funcapi.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
 
 /*
@@ -28,5 +29,12 @@ extern int64 batch_recompute(const ViewRow *view, const TimeRange *range);
 
 /* The rows in which live and batch differ, as (side, reason, row_data), into a materialized result. */
 extern void batch_reconcile(const ViewRow *view, const TimeRange *range, ReturnSetInfo *result);
+
+/*
+ * How far rows of a topic, or of the target of an ingest, are behind in log order, as
+ * (partition, rows, delay, rows behind, share that is not): at quantiles, or for the
+ * delays given (NULL: none), of windows of a size (NULL: of rows themselves).
+ */
+extern void batch_lateness_report(Oid relid, ArrayType *delays, const Interval *size, ReturnSetInfo *result);
 
 #endif							/* DELTAFLOW_BATCH_BATCH_H */

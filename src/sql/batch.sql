@@ -26,6 +26,15 @@ AS 'MODULE_PATHNAME', 'deltaflow_reconcile';
 COMMENT ON FUNCTION deltaflow.reconcile(text, timestamptz, timestamptz) IS
 'the rows in which a live view and its batch view differ, and why; normally none';
 
+CREATE FUNCTION deltaflow.lateness_report(relation regclass, delays interval[] DEFAULT NULL, window_size interval DEFAULT NULL,
+                                          OUT partition int, OUT rows bigint, OUT watermark_delay interval,
+                                          OUT rows_behind bigint, OUT quantile float8)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'deltaflow_lateness_report';
+COMMENT ON FUNCTION deltaflow.lateness_report(regclass, interval[], interval) IS
+'how late rows of a topic or an ingested table come: which watermark_delay would leave how many behind';
+
 -- A condition that batch queries carry to count the rows they read.
 CREATE FUNCTION deltaflow.scan_tick() RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL SAFE COST 0.01

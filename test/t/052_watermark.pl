@@ -118,6 +118,24 @@ check_log('log', '15 s', 'after the restart');
 is(watermark('log'), $before, 'an old row does not move it');
 is(sql("SELECT deltaflow.recompute('log_min') > 0", "SELECT count(*) FROM deltaflow.reconcile('log_min')"), "t\n0", 'recompute takes the late rows in');
 
+### how late rows come: against the definition, row by row
+for my $relation ('log', 'log_topic')
+{
+	is(sql(<<SQL), '', "lateness_report('$relation') counts what is behind");
+CREATE TEMP TABLE behind AS SELECT part, coalesce((SELECT greatest(max(o.ts) - r.ts, '0') FROM log o WHERE o.part = r.part AND o.off < r.off), '0') AS d FROM log r WHERE ts IS NOT NULL;
+SELECT * FROM deltaflow.lateness_report('$relation') l,
+	LATERAL (SELECT count(*) AS n, count(*) FILTER (WHERE d > l.watermark_delay) AS late, count(*) FILTER (WHERE d >= l.watermark_delay) AS reached
+	         FROM behind b WHERE l.partition IS NULL OR b.part = l.partition) e
+WHERE (l.rows, l.rows_behind) IS DISTINCT FROM (e.n, e.late) OR abs(l.quantile - (1 - e.late::float8 / e.n)) > 1e-9 OR reached = 0
+SQL
+}
+is(sql("SELECT count(*), count(DISTINCT partition), min(rows_behind) FROM deltaflow.lateness_report('log')"), '28|3|0', 'seven delays for each partition and for all');
+is(sql("SELECT string_agg(watermark_delay::text, ' ' ORDER BY watermark_delay), bool_and(rows_behind > 0) FROM deltaflow.lateness_report('log', '{10 s,1 min}') WHERE partition IS NULL"), '00:00:10 00:01:00|t', 'or the delays asked for');
+is(sql("SELECT w.rows_behind < r.rows_behind FROM deltaflow.lateness_report('log', '{10 s}', '1 min') w, deltaflow.lateness_report('log', '{10 s}') r WHERE w.partition IS NULL AND r.partition IS NULL"), 't', 'fewer are late for their window');
+sql('CREATE TABLE bare (id int, ts timestamptz)', "SELECT deltaflow.create_ingest('log_topic', 'bare')");
+my ($ignored, $nothing, $refused) = $node->psql('postgres', "SELECT deltaflow.lateness_report('bare')");
+like($refused, qr/rows of "bare" do not tell their partition\n.*\nHINT:  Report on the topic log_topic, which has column "part"/, 'a table without the place in the log is refused, with the alternative');
+
 ### idle partitions
 make('idle', ", idle_timeout '5 min'", ", lateness => '0'");
 $mock->produce_lines('idle', line(0, 600), line(1, 60), line(2, 700));
