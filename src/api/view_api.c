@@ -21,11 +21,13 @@
 #include "view/explain.h"
 #include "view/finals.h"
 #include "view/window_key.h"
+#include "window/lateness.h"
 
 PG_FUNCTION_INFO_V1(deltaflow_window_end_bin);
 PG_FUNCTION_INFO_V1(deltaflow_window_end_trunc);
 PG_FUNCTION_INFO_V1(deltaflow_window_end_trunc_tz);
 PG_FUNCTION_INFO_V1(deltaflow_window_end_trunc_zone);
+PG_FUNCTION_INFO_V1(deltaflow_window_limit);
 PG_FUNCTION_INFO_V1(deltaflow_final_var_pop_numeric);
 PG_FUNCTION_INFO_V1(deltaflow_final_var_samp_numeric);
 PG_FUNCTION_INFO_V1(deltaflow_final_stddev_pop_numeric);
@@ -69,6 +71,13 @@ deltaflow_window_end_trunc_zone(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(window_end_trunc_tz(PG_GETARG_TIMESTAMPTZ(0),
 											  text_to_cstring(PG_GETARG_TEXT_PP(1)),
 											  text_to_cstring(PG_GETARG_TEXT_PP(2))));
+}
+
+/* window_limit(window_end, lateness): the watermark from which on the window is final */
+PGDLLEXPORT Datum
+deltaflow_window_limit(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(lateness_limit(PG_GETARG_TIMESTAMPTZ(0), lateness_length(PG_GETARG_INTERVAL_P(1))));
 }
 
 /* final_*(n bigint, sum numeric, sumsq numeric) */

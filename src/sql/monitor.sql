@@ -19,6 +19,14 @@ BEGIN ATOMIC
     FROM (SELECT topic AS relid) r LEFT JOIN pg_catalog.pg_foreign_table f ON f.ftrelid = r.relid;
 END;
 
+-- An option of a topic; NULL when it is not set.
+CREATE FUNCTION deltaflow.topic_option(topic regclass, name text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT o.option_value FROM pg_catalog.pg_foreign_table f, pg_catalog.pg_options_to_table(f.ftoptions) o
+    WHERE f.ftrelid = topic AND o.option_name = name;
+END;
+
 -- Whether the current user may see data of a relation: as a member of its owner, or as a reader of everything.
 CREATE FUNCTION deltaflow.may_see(relation regclass, reader_role text) RETURNS boolean
 LANGUAGE sql STABLE
@@ -72,6 +80,8 @@ CREATE VIEW deltaflow.status WITH (security_barrier) AS
         FROM deltaflow.view v JOIN deltaflow.pipeline p ON p.id = v.pipeline_id
     ), shown AS (
         SELECT o.*, p.watermark, g.lag_records, w.phase,
+               CASE WHEN deltaflow.topic_option(p.topic, 'event_time') IS NOT NULL
+                    THEN coalesce(deltaflow.topic_option(p.topic, 'watermark_delay')::interval, interval '0') END AS watermark_delay,
                CASE WHEN o.state IN ('running', 'backfilling') AND coalesce(w.phase, '') NOT IN ('running', 'starting')
                     THEN 'stopped' ELSE o.state END AS shown_state,
                CASE WHEN w.alive AND p.last_commit > now() - interval '10 seconds' THEN p.rows_per_second ELSE 0 END AS rows_per_second,
@@ -88,9 +98,29 @@ CREATE VIEW deltaflow.status WITH (security_barrier) AS
            watermark, dead_letters, late_rows,
            CASE WHEN may_see THEN last_error END AS last_error,
            coalesce(CASE WHEN may_see THEN hint END,
-                    deltaflow.next_step(to_resume, shown_state, phase)) AS hint
+                    deltaflow.next_step(to_resume, shown_state, phase)) AS hint,
+           watermark_delay
     FROM shown;
 COMMENT ON VIEW deltaflow.status IS 'one row per ingest and continuous view: is it running, how far behind, what to do';
+
+-- What each partition has shown of event time, and which of them hold the watermark
+-- where it is: those behind it, and those that have shown no event time yet.
+CREATE VIEW deltaflow.watermarks AS
+    WITH source AS (
+        SELECT p.id, p.name, p.topic, p.watermark,
+               coalesce(deltaflow.topic_option(p.topic, 'watermark_delay')::interval, interval '0') AS watermark_delay,
+               deltaflow.topic_option(p.topic, 'idle_timeout')::interval AS idle_timeout
+        FROM deltaflow.pipeline p WHERE deltaflow.topic_option(p.topic, 'event_time') IS NOT NULL
+    ), partition AS (
+        SELECT s.*, o.topic_partition, o.max_event_time, o.max_event_time - s.watermark_delay AS own, o.active_at, o.future,
+               coalesce(o.end_offset <= o.next_offset AND clock_timestamp() - o.active_at >= s.idle_timeout, false) AS silent
+        FROM source s JOIN deltaflow.position o ON o.pipeline_id = s.id
+    )
+    SELECT name, deltaflow.topic_name(topic) AS topic, topic_partition AS partition, max_event_time, own AS watermark,
+           watermark_delay, active_at AS last_record_at, silent,
+           NOT silent AND coalesce(own, '-infinity') <= min(coalesce(own, '-infinity')) FILTER (WHERE NOT silent) OVER (PARTITION BY id) AS holds, future AS future_rows
+    FROM partition;
+COMMENT ON VIEW deltaflow.watermarks IS 'event time per partition: how far each is, and which hold the watermark where it is';
 
 -- The books: consumed = applied + late + dead + filtered + redelivered in every row.
 CREATE VIEW deltaflow.accounting AS
@@ -131,4 +161,4 @@ CREATE VIEW deltaflow.late_rows WITH (security_barrier) AS
 COMMENT ON VIEW deltaflow.late_rows IS 'rows that came after their window was final, and which window that was';
 
 GRANT USAGE ON SCHEMA deltaflow TO PUBLIC;
-GRANT SELECT ON deltaflow.status, deltaflow.accounting, deltaflow.epochs, deltaflow.dead_letters, deltaflow.late_rows TO PUBLIC;
+GRANT SELECT ON deltaflow.status, deltaflow.watermarks, deltaflow.accounting, deltaflow.epochs, deltaflow.dead_letters, deltaflow.late_rows TO PUBLIC;

@@ -35,6 +35,23 @@ CREATE FUNCTION deltaflow.watermark_of(state_table regclass) RETURNS timestamptz
     RETURN (SELECT p.watermark FROM deltaflow.pipeline p JOIN deltaflow.view v ON v.pipeline_id = p.id
             WHERE v.state_table = watermark_of.state_table);
 
+-- The watermark from which on a window is final.
+CREATE FUNCTION deltaflow.window_limit(window_end timestamptz, lateness interval) RETURNS timestamptz
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'deltaflow_window_limit';
+
+CREATE FUNCTION deltaflow.is_final(view regclass, window_end timestamptz) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT coalesce(deltaflow.window_limit(is_final.window_end, v.lateness) <= p.watermark, false)
+            FROM deltaflow.view v JOIN deltaflow.pipeline p ON p.id = v.pipeline_id WHERE v.live = is_final.view);
+COMMENT ON FUNCTION deltaflow.is_final(regclass, timestamptz) IS
+    'whether the windows of a continuous view that end there have their last value; null when it is not a continuous view';
+
+CREATE FUNCTION deltaflow.is_final(view regclass, window_end timestamp) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN deltaflow.is_final(view, window_end AT TIME ZONE 'UTC');
+COMMENT ON FUNCTION deltaflow.is_final(regclass, timestamp) IS
+    'the same for windows over timestamp without time zone, which is compared as UTC';
+
 CREATE FUNCTION deltaflow.create_view(name text, query text DEFAULT NULL, from_view regclass DEFAULT NULL,
                                       lateness interval DEFAULT NULL, emit text DEFAULT 'update',
                                       start text DEFAULT NULL, options jsonb DEFAULT '{}') RETURNS text

@@ -15,6 +15,19 @@
 
 #include "window/span.h"
 
+/* An interval as a length: a day is 24 hours and a month 30 days, in every time zone. */
+static inline int64
+lateness_length(const Interval *lateness)
+{
+	int64		days = (int64) lateness->month * DAYS_PER_MONTH + lateness->day;
+	int64		length;
+
+	if (pg_mul_s64_overflow(days, USECS_PER_DAY, &length) ||
+		pg_add_s64_overflow(length, lateness->time, &length))
+		return days < 0 ? PG_INT64_MIN : PG_INT64_MAX;
+	return length;
+}
+
 /* end + lateness; infinity beyond the calendar. */
 static inline int64
 lateness_limit(int64 end, int64 lateness)

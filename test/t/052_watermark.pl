@@ -143,6 +143,8 @@ run_once('idle', clock => '2024-01-01 10:00');
 is(watermark('idle'), '2024-01-01 00:01:00+00', 'each partition counts');
 run_once('idle', clock => '2024-01-01 10:04:59');
 is(watermark('idle'), '2024-01-01 00:01:00+00', 'also after a while');
+is(sql("SELECT partition, watermark, holds FROM deltaflow.watermarks WHERE name = 'idle' ORDER BY 1"),
+	"0|2024-01-01 00:10:00+00|f\n1|2024-01-01 00:01:00+00|f\n2|2024-01-01 00:11:40+00|f", 'real time has passed for all of them');
 $mock->produce_lines('idle', line(0, 900), line(2, 960));
 run_once('idle', clock => '2024-01-01 10:05:10');
 is(watermark('idle'), '2024-01-01 00:15:00+00', 'but not once it was silent for longer than idle_timeout');
@@ -174,6 +176,7 @@ $mock->produce_lines('future', line(0, 60), line(0, 7200), line(0, 'infinity'), 
 run_once('future', clock => '2024-01-01 00:01:00+00');
 is(watermark('future'), '2024-01-01 01:01:00+00', 'event times up to max_future ahead of the clock move the watermark');
 is(sql("SELECT sum(n) FROM future_min"), 7, 'others count as rows');
+is(sql("SELECT future_rows FROM deltaflow.watermarks WHERE name = 'future'"), 4, 'and are counted');
 make('strict', ", max_future '1 hour', on_future 'dead_letter'", ", lateness => '0'");
 $mock->produce_lines('strict', line(0, 60), line(0, 'infinity'), line(0, '2099-01-01'), line(0, 3660), line(0, 3661));
 run_once('strict', clock => '2024-01-01 00:01:00+00');
@@ -186,6 +189,8 @@ make('nulls', '', ", lateness => '0'");
 $mock->produce_lines('nulls', line(0, undef), line(1, undef), line(0, 3600));
 run_once('nulls');
 is(watermark('nulls'), '', 'a partition of rows without event time holds the watermark');
+is(sql("SELECT partition, max_event_time, holds FROM deltaflow.watermarks WHERE name = 'nulls' ORDER BY 1"),
+	"0|2024-01-01 01:00:00+00|f\n1||t", 'and deltaflow.watermarks tells which');
 $mock->produce_lines('nulls', line(1, 3600), line(0, undef));
 run_once('nulls');
 is(watermark('nulls'), '2024-01-01 01:00:00+00', 'until it has one');
@@ -198,9 +203,13 @@ make('over', '', ", lateness => '1 min', emit => 'close'");
 $mock->produce_lines('over', line(0, 60), line(1, 90), line(0, 600), line(1, 601), line(1, 'infinity'));
 run_once('over');
 is(sql('SELECT count(*) FROM over_min'), 1, 'windows that are not final are not shown');
+is(sql("SELECT at, deltaflow.is_final('over_min', at), deltaflow.is_final('over_min', at AT TIME ZONE 'UTC') FROM (VALUES ('2024-01-01 00:09+00'::timestamptz), ('2024-01-01 00:09:01+00'), ('infinity'), ('294276-12-31 23:59:59+00'), (NULL)) v(at)"),
+	"2024-01-01 00:09:00+00|t|t\n2024-01-01 00:09:01+00|f|f\ninfinity|f|f\n294276-12-31 23:59:59+00|f|f\n|f|f", 'is_final tells when it will be');
+is(sql("SELECT deltaflow.is_final('log', '2000-01-01'::timestamptz) IS NULL, watermark_delay FROM deltaflow.status WHERE name = 'log'"), 't|00:00:20', 'of a continuous view only');
 is(run_once('over', close => 1) . '|' . watermark('over'), '0|infinity', 'when the input is over the watermark moves to infinity');
 is(sql('SELECT sum(n) FROM over_min'), 5, 'and every window is final');
 is(sql("SELECT count(*) FROM deltaflow.reconcile('over_min')"), 0, 'as in batch');
+is(sql("SELECT deltaflow.is_final('over_min', '294276-12-31 23:59:59+00'::timestamptz), deltaflow.is_final('over_min', 'infinity'::timestamptz)"), 't|t', 'is_final agrees');
 $mock->produce_lines('over', line(0, 80000), line(0, "infinity"), line(0, undef));
 run_once('over');
 is(late('over') . '|' . sql('SELECT sum(n) FROM over_min'), '2|5', 'what comes after that is late');
