@@ -223,6 +223,31 @@ find_aggregate(const ViewSpec *spec, const Aggref *aggref)
 	return NULL;
 }
 
+/*
+ * An argument as input column.  Behind a FILTER it is computed only where the filter is
+ * true: sum(1 / x) FILTER (WHERE x <> 0) does not fail in a plain query.
+ */
+static Expr *
+guarded_argument(const Aggref *aggref, Expr *argument)
+{
+	CaseWhen   *when;
+	CaseExpr   *guarded;
+
+	if (aggref->aggfilter == NULL || IsA(argument, Var) || IsA(argument, Const))
+		return argument;
+	when = makeNode(CaseWhen);
+	when->expr = aggref->aggfilter;
+	when->result = argument;
+	when->location = -1;
+	guarded = makeNode(CaseExpr);
+	guarded->casetype = exprType((Node *) argument);
+	guarded->casecollid = exprCollation((Node *) argument);
+	guarded->args = list_make1(when);
+	guarded->defresult = (Expr *) makeNullConst(guarded->casetype, exprTypmod((Node *) argument), guarded->casecollid);
+	guarded->location = -1;
+	return (Expr *) guarded;
+}
+
 static void
 fill_aggregate_inputs(Analysis *analysis, FoldAggregate *fold)
 {
@@ -231,7 +256,8 @@ fill_aggregate_inputs(Analysis *analysis, FoldAggregate *fold)
 	fold->filter = fold->aggref->aggfilter ? input_column(analysis, fold->aggref->aggfilter) : -1;
 	fold->args = palloc0(sizeof(int) * (list_length(fold->aggref->args) + 1));
 	foreach(lc, fold->aggref->args)
-		fold->args[fold->nargs++] = input_column(analysis, lfirst_node(TargetEntry, lc)->expr);
+		fold->args[fold->nargs++] =
+			input_column(analysis, guarded_argument(fold->aggref, lfirst_node(TargetEntry, lc)->expr));
 }
 
 static void
