@@ -11,14 +11,6 @@
 #include "catalog/statement.h"
 #include "compat.h"
 
-/* A time as an argument, NULL for none. */
-static Datum
-time_argument(TimestampTz time, bool *isnull)
-{
-	*isnull = (time == DT_NOBEGIN);
-	return TimestampTzGetDatum(time);
-}
-
 void
 late_row_insert(int64 view_id, int64 epoch, const char *topic, const KafkaRecord *record,
 				TimestampTz event_time, TimestampTz window_start, TimestampTz window_end,
@@ -38,9 +30,9 @@ late_row_insert(int64 view_id, int64 epoch, const char *topic, const KafkaRecord
 	isnull[3] = isnull[4] = (record == NULL);
 	values[3] = Int32GetDatum(record != NULL ? record->partition : 0);
 	values[4] = Int64GetDatum(record != NULL ? record->offset : 0);
-	values[5] = time_argument(event_time, &isnull[5]);
-	values[6] = time_argument(window_start, &isnull[6]);
-	values[7] = time_argument(window_end, &isnull[7]);
+	values[5] = TimestampTzGetDatum(event_time);
+	values[6] = TimestampTzGetDatum(window_start);
+	values[7] = TimestampTzGetDatum(window_end);
 	values[8] = CStringGetTextDatum(row_json);
 	statement_execute(&insert, values, isnull);
 }
