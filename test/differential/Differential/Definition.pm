@@ -1,0 +1,253 @@
+#
+# Definition.pm
+#		A definition in parts, so that it can be written twice: as the view has it, and as
+#		the oracle's query over the rows that the epoch log accepts.
+#
+# A view is a hash: name, source (table or topic), time and time_type of its window,
+# window (a row of Tables), keys, aggregates, where, having, lateness, emit, from.
+#
+# The oracle reads seen_table or seen_topic: the stored rows with the watermark their
+# epoch began with (wm_) and its number (epoch_).  A row is late for a window when
+# window end + lateness <= wm_, in epochs after the view was made (made_).  Where a window ends is
+# computed here, in SQL, not by deltaflow.
+#
+package Differential::Definition;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+
+our @EXPORT_OK = qw(view_sql oracle_sql late_sql compared_sql create_sql final_sql is_late_possible);
+
+my %canonical = (
+	text => sub { "$_[0]::text" },
+	scale => sub { "pg_catalog.trim_scale($_[0])::text" },
+	zero => sub { "($_[0] + 0)::text" });
+
+sub time_of { return $_[0]{time} }
+
+# The windowed function or expression of the view.
+sub window_start
+{
+	my ($view) = @_;
+	my $window = $view->{window};
+	my $time = time_of($view);
+
+	if ($window->{kind} eq 'bin')
+	{
+		my $size = defined $window->{param} ? "deltaflow.param('$window->{param}', interval '$window->{size}')" : "'$window->{size}'";
+
+		return "date_bin($size, $time, '$window->{origin}')";
+	}
+	return "date_trunc('$window->{unit}', $time" . (defined $window->{zone} ? ", '$window->{zone}')" : ')') if $window->{kind} eq 'trunc';
+	return 'h.window_start';
+}
+
+# Where that window ends, by the calendar; beyond the calendar, never.
+sub window_end
+{
+	my ($view, $zone) = @_;
+	my $window = $view->{window};
+	my $start = window_start($view);
+	my $length = $window->{size} // "1 $window->{unit}";
+	my $end = "$start + interval '$length'";
+
+	return 'h.window_end' if $window->{kind} =~ /^(hop|cumulate)$/;
+	$length = '3 months' if $length eq '1 quarter';
+	$end = "$start + interval '$length'";
+	if ($window->{kind} eq 'bin' && $length =~ /^(\d+) days?$/)
+	{
+		my $hours = 24 * $1;
+
+		$end = "$start + interval '$hours hours'";
+	}
+	elsif ($window->{kind} eq 'trunc' && $view->{time_type} eq 'timestamptz' && $window->{unit} !~ /^(second|minute|hour)$/)
+	{
+		my $calendar = $window->{zone} // $zone;
+
+		$end = "($start AT TIME ZONE '$calendar' + interval '$length') AT TIME ZONE '$calendar'";
+	}
+	return "CASE WHEN $start < '293000-01-01' THEN $end WHEN $start IS NOT NULL THEN 'infinity' END";
+}
+
+# The condition under which a row of seen_* is late for its window; undef when none can be.
+sub late_condition
+{
+	my ($view, $zone) = @_;
+	my $limit;
+
+	return undef if !is_late_possible($view);
+	if ($view->{window}{kind} eq 'session')
+	{
+		$limit = time_of($view) . " + interval '$view->{window}{gap}' + interval '$view->{lateness}'";
+	}
+	else
+	{
+		$limit = '(' . window_end($view, $zone) . ") + interval '$view->{lateness}'";
+	}
+	$limit = "($limit) AT TIME ZONE 'UTC'" if $view->{time_type} eq 'timestamp';
+	return "(epoch_ > made_ AND $limit <= wm_)";
+}
+
+sub is_late_possible
+{
+	my ($view) = @_;
+
+	return defined $view->{window} && defined $view->{lateness};
+}
+
+# FROM, with what stands between source and definition.
+sub from_clause
+{
+	my ($view, $relation) = @_;
+	my $window = $view->{window};
+	my $from = $view->{from} // 'plain';
+	my $clause = $from eq 'subquery' ? "(SELECT * FROM $relation WHERE true) q" : $from eq 'cte' ? 'c q' : "$relation q";
+
+	return $clause if !$window || $window->{kind} !~ /^(hop|cumulate)$/;
+	my $first = $window->{slide} // $window->{step};
+	my $origin = defined $window->{origin} ? ", '$window->{origin}'" : '';
+
+	return "$clause CROSS JOIN LATERAL deltaflow.$window->{kind}(" . time_of($view) . ", interval '$first', interval '$window->{size}'$origin) h";
+}
+
+sub output_columns
+{
+	my ($view) = @_;
+	my $n = 0;
+	my @columns = map { { name => 'k' . ++$n, mode => $_->{mode} } } grep { !$_->{hidden} } @{ $view->{keys} };
+
+	push @columns, { name => 'w', mode => 'text' } if $view->{window} && !$view->{window}{hidden};
+	push @columns, { name => 'we', mode => 'text' } if $view->{window} && $view->{window}{kind} =~ /^(hop|cumulate)$/;
+	$n = 0;
+	push @columns, map { { name => 'a' . ++$n, mode => $_->{mode} } } @{ $view->{aggregates} };
+	return @columns;
+}
+
+# The SELECT, over a relation; form says whose expressions of aggregates to take.
+sub select_sql
+{
+	my ($view, $relation, $form, @conditions) = @_;
+	my $window = $view->{window};
+	my $session = $window && $window->{kind} eq 'session';
+	my ($n, @list, @group) = (0);
+	my @where = (@{ $view->{where} }, @conditions);
+	my $where = @where ? ' WHERE ' . join(' AND ', map { "($_)" } @where) : '';
+	my $from = from_clause($view, $relation);
+
+	for my $key (@{ $view->{keys} })
+	{
+		my $position = ++$n;
+		my $expression = $session ? "p$position" : $key->{sql};
+
+		push @group, $expression;
+		push @list, "$expression AS k" . (1 + grep { / AS k\d+$/ } @list) if !$key->{hidden};
+	}
+	if ($session)
+	{
+		my @partition = map { $_->{sql} } @{ $view->{keys} };
+		my $i = 0;
+		my $keys = join '', map { ', ' . $_ . ' AS p' . ++$i } @partition;
+		my $by = @partition ? 'PARTITION BY ' . join(', ', @partition) . ' ' : '';
+		my $time = time_of($view);
+
+		$from = "(SELECT q.*$keys, deltaflow.session($time, interval '$window->{gap}') OVER (${by}ORDER BY $time) AS s_ FROM $from$where) q";
+		$where = '';
+		push @group, 's_';
+		push @list, 's_ AS w' if !$window->{hidden};
+	}
+	elsif ($window)
+	{
+		push @group, window_start($view);
+		push @list, window_start($view) . ' AS w' if !$window->{hidden};
+		if ($window->{kind} =~ /^(hop|cumulate)$/)
+		{
+			push @group, 'h.window_end';
+			push @list, 'h.window_end AS we';
+		}
+	}
+	$n = 0;
+	push @list, map { ($form eq 'oracle' ? $_->{oracle} // $_->{sql} : $_->{sql}) . ' AS a' . ++$n } @{ $view->{aggregates} };
+	my $with = ($view->{from} // '') eq 'cte' ? "WITH c AS (SELECT * FROM $relation) " : '';
+	my $group = @group ? ' GROUP BY ' . join(', ', @group) : '';
+	my $having = defined $view->{having} ? " HAVING $view->{having}" : '';
+
+	return "${with}SELECT " . join(', ', @list) . " FROM $from$where$group$having";
+}
+
+# The definition, as create_view gets it.
+sub view_sql
+{
+	my ($view) = @_;
+
+	return select_sql($view, $view->{source} eq 'topic' ? 'source_topic' : 'source', 'view');
+}
+
+sub create_sql
+{
+	my ($view, $name) = @_;
+	my $options = defined $view->{lateness} ? ", lateness => '$view->{lateness}'" : '';
+
+	$options .= ", emit => '$view->{emit}'" if defined $view->{emit};
+	$name //= $view->{name};
+	return "SELECT deltaflow.create_view('$name', \$definition\$" . view_sql($view) . "\$definition\$$options)";
+}
+
+# The same over the rows that the log accepts; made is the epoch after which the view judged lateness.
+sub oracle_sql
+{
+	my ($view, $zone, $everything) = @_;
+	my $late = late_condition($view, $zone);
+	my @conditions = defined $late && !$everything ? ("$late IS NOT TRUE") : ();
+
+	return select_sql($view, "seen_$view->{source}", 'oracle', @conditions);
+}
+
+# The same of windows that are final at a watermark ('': none): what emit => 'close' shows.
+sub final_sql
+{
+	my ($view, $zone, $watermark) = @_;
+	my $final = {%$view};
+	my $end = $view->{window}{kind} eq 'session' ? "upper(s_) + interval '$view->{window}{gap}'" : '(' . window_end($view, $zone) . ')';
+
+	$end = "$end + interval '$view->{lateness}'";
+	$end = "($end) AT TIME ZONE 'UTC'" if $view->{time_type} eq 'timestamp';
+	my $is_final = $watermark eq '' ? 'false' : "$end <= '$watermark'";
+	$final->{having} = defined $view->{having} ? "($view->{having}) AND $is_final" : $is_final;
+	return oracle_sql($final, $zone);
+}
+
+# The rows (with their windows) that the log says are late.
+sub late_sql
+{
+	my ($view, $zone) = @_;
+	my $late = late_condition($view, $zone);
+
+	return undef if !defined $late;
+	my $from = from_clause($view, "seen_$view->{source}");
+	my $with = ($view->{from} // '') eq 'cte' ? "WITH c AS (SELECT * FROM seen_$view->{source}) " : '';
+	my $window = $view->{window}{kind} eq 'session' ? "''" : in_utc($view, window_start($view)) . " || ' ' || " . in_utc($view, '(' . window_end($view, $zone) . ')');
+
+	return "${with}SELECT part || ':' || off || ' ' || $window FROM $from WHERE " . join(' AND ', map { "($_)" } @{ $view->{where} }, $late);
+}
+
+sub in_utc
+{
+	my ($view, $time) = @_;
+
+	return $view->{time_type} eq 'timestamp' ? "($time AT TIME ZONE 'UTC')::text" : "($time)::text";
+}
+
+# A query's rows as (e, c): what must be equal, as one text, and what must be close, as floats.
+sub compared_sql
+{
+	my ($view, $query) = @_;
+	my @columns = output_columns($view);
+	my $exact = join ', ', map { $canonical{ $_->{mode} }->($_->{name}) } grep { $_->{mode} ne 'close' } @columns;
+	my $close = join ', ', map { "$_->{name}::float8" } grep { $_->{mode} eq 'close' } @columns;
+
+	return "SELECT ROW($exact)::text AS e, ARRAY[$close]::float8[] AS c FROM ($query) d";
+}
+
+1;

@@ -1,0 +1,373 @@
+#
+# Generator.pm
+#		A random case from a seed: schema, definitions, a stream, and how it is cut.
+#
+#   my $case = generate($seed, { hll => 1, slow => 0, windows => { hop => 1 } });
+#
+# The case is plain data (see README.md), so that it can be shrunk, kept and played again.
+#
+package Differential::Generator;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+
+use Differential::Tables qw(pick chance %types @keys @aggregates @conditions @having @windows @bases @zones);
+use Time::Local qw(timegm);
+
+our @EXPORT_OK = qw(generate);
+
+my $VIEWS = 10;
+
+sub generate
+{
+	my ($seed, $features) = @_;
+
+	srand($seed);
+	my $case = {
+		seed => $seed,
+		zone => pick(@zones),
+		partitions => pick(1, 1, 2, 3, 4),
+		slow => $features->{slow} ? 1 : 0,
+		event_time => pick('at', 'at', 'at', 'ts'),
+		watermark_delay => pick('0 seconds', '1 second', '1 minute', '10 minutes', '1 day') };
+
+	$case->{columns} = columns();
+	$case->{wide} = 1 if chance(0.04) && !$features->{slow};
+	my $play = clock($case);
+	$case->{views} = [ map { view($case, $features, $_) } 1 .. $VIEWS ];
+	$case->{steps} = steps($case, $play, $features);
+	return $case;
+}
+
+# ---------------------------------------------------------------------------
+# schema
+
+# at and ts are always there; the others in random number, each with a flavour.
+sub columns
+{
+	my @names = sort keys %types;
+	my @columns = ({ name => 'at', type => 'timestamptz', class => 'time' }, { name => 'ts', type => 'timestamp', class => 'time' });
+
+	for my $i (1 .. 4 + int rand 6)
+	{
+		my $type = pick(@names);
+		my @flavours = grep { $_ ne 'class' } sort keys %{ $types{$type} };
+		my $flavour = pick(@flavours, 'few');
+
+		push @columns, {
+			name => "c$i", type => $type, class => $types{$type}{class}, flavour => $flavour,
+			nulls => pick(0, 0.1, 0.1, 0.5), not_null => 0 };
+		$columns[-1]{not_null} = 1 if $columns[-1]{nulls} == 0 && chance(0.5);
+	}
+	return \@columns;
+}
+
+# ---------------------------------------------------------------------------
+# definitions
+
+# Columns that expressions of a class may use.
+sub columns_of
+{
+	my ($case, $class, $features) = @_;
+	my @columns = @{ $case->{columns} };
+
+	return @columns if $class eq 'any';
+	return grep { $_->{class} eq 'float' && $_->{flavour} eq 'tame' } @columns if $class eq 'tame';
+	return $features->{hll} ? grep { $_->{class} =~ /^(int|big)$/ } @columns : () if $class eq 'hll';
+	return grep { $_->{class} eq $class } @columns;
+}
+
+# An expression of one of the tables over random columns of the case; undef when no column fits.
+sub fill
+{
+	my ($case, $features, @rows) = @_;
+
+	for (1 .. 20)
+	{
+		my $row = pick(@rows);
+		my ($class, @templates) = @$row;
+		my @fit = columns_of($case, $class, $features) or next;
+		my ($column, $other) = (pick(@fit), pick(@fit));
+		my $result = $column->{type} eq 'float4' ? 'float4' : 'float8';
+
+		for (grep { defined } @templates)
+		{
+			s/%c/$column->{name}/g;
+			s/%m/$other->{name}/g;
+			s/%r/$result/g;
+		}
+		return \@templates;
+	}
+	return undef;
+}
+
+sub view
+{
+	my ($case, $features, $n) = @_;
+	my $view = { name => "v$n", source => chance(0.7) ? 'source' : 'topic', keys => [], aggregates => [], where => [] };
+
+	$view->{source} = 'table' if $view->{source} ne 'topic';
+	$view->{time_type} = chance(0.7) ? 'timestamptz' : 'timestamp';
+	$view->{time} = $view->{time_type} eq 'timestamptz' ? 'at' : 'ts';
+	$view->{lateness} = pick('0 seconds', '0 seconds', '1 microsecond', '1 minute', '1 hour', '1 day') if chance(0.6);
+	if (defined $view->{lateness})
+	{
+		# lateness is about the topic's event time
+		$view->{time} = $case->{event_time};
+		$view->{time_type} = $view->{time} eq 'at' ? 'timestamptz' : 'timestamp';
+	}
+	$view->{window} = window($case, $view, $features);
+	delete $view->{lateness} if !$view->{window};
+	$view->{emit} = 'close' if defined $view->{lateness} && chance(0.15);
+	$view->{from} = pick('plain', 'plain', 'plain', 'subquery', 'cte');
+	for (1 .. pick(0, 1, 1, 1, 2, 3))
+	{
+		my $key = fill($case, $features, @keys) or next;
+		my ($sql, $mode) = @$key;
+
+		next if grep { $_->{sql} eq $sql } @{ $view->{keys} };
+		push @{ $view->{keys} }, { sql => $sql, mode => $mode };
+		$view->{keys}[-1]{hidden} = 1 if chance(0.05);
+	}
+	$view->{window}{hidden} = 1 if $view->{window} && $view->{window}{kind} =~ /^(bin|trunc)$/ && chance(0.03);
+	add_aggregate($case, $features, $view) for 1 .. 1 + int rand 5;
+	push @{ $view->{aggregates} }, { sql => 'count(*)', mode => 'text' } if !@{ $view->{aggregates} };
+	for (1 .. pick(0, 0, 1, 1, 2))
+	{
+		my $condition = fill($case, $features, @conditions) or next;
+
+		push @{ $view->{where} }, $condition->[0];
+	}
+	if (chance(0.25))
+	{
+		my $having = fill($case, $features, @having);
+
+		$view->{having} = $having->[0] if $having;
+	}
+	return $view;
+}
+
+sub add_aggregate
+{
+	my ($case, $features, $view) = @_;
+	my $filled = fill($case, $features, @aggregates) or return;
+	my ($sql, $oracle, $mode) = @$filled;
+	my $aggregate = { sql => $sql, mode => $mode // 'text' };
+
+	$aggregate->{oracle} = $oracle if defined $oracle;
+	if (chance(0.2) && $sql !~ /^(round|coalesce|hll_cardinality)\(/ && $sql =~ /^\w+\((?:[^()]|\([^()]*\))*\)$/ && !defined $oracle)
+	{
+		my $condition = fill($case, $features, @conditions);
+
+		$aggregate->{sql} .= " FILTER (WHERE $condition->[0])" if $condition;
+	}
+	push @{ $view->{aggregates} }, $aggregate;
+}
+
+sub window
+{
+	my ($case, $view, $features) = @_;
+	my @possible = grep { !$_ || $_->{kind} =~ /^(bin|trunc)$/ || $features->{windows}{ $_->{kind} } } @windows;
+	my $row = pick(@possible) or return undef;
+	my $window = {%$row};
+
+	if ($window->{kind} eq 'bin')
+	{
+		$window->{origin} = pick('2000-01-01', '2000-01-01', '1970-01-01', '2024-05-15 10:00:03.000001', '2030-01-01');
+		$window->{origin} .= ' UTC' if $view->{time_type} eq 'timestamptz' && chance(0.7);
+		$window->{param} = 'size' if chance(0.1);
+	}
+	if ($window->{kind} eq 'trunc' && $view->{time_type} eq 'timestamptz')
+	{
+		$window->{zone} = pick($case->{zone}, @zones) if chance(0.6);
+	}
+	return $window;
+}
+
+# ---------------------------------------------------------------------------
+# the stream
+
+# Where the stream plays: a base, how far rows spread, how much they are out of order.
+sub clock
+{
+	my ($case) = @_;
+	my ($year, $month, $day, $hour, $minute, $second) = pick(@bases) =~ /(\d+)-(\d+)-(\d+) (\d+):(\d+):(\d+)/;
+
+	return {
+		base => timegm($second, $minute, $hour, $day, $month - 1, $year),
+		step => pick(0.1, 1, 10, 60, 600, 3600, 86400),
+		disorder => pick(0, 1, 5, 20),
+		far_ends => chance(0.08),
+		edges => pick(0, 0.2, 0.6),
+		late => pick(0, 0, 0.05, 0.3),
+		future => pick(0, 0, 0.02),
+		nulls => pick(0, 0.02, 0.1),
+		duplicates => pick(0, 0.1, 0.4),
+		skew => pick(0, 0, 50, -50),
+		active => pick(1, 1, $case->{partitions}),
+		seen => [],
+		row => 0 };
+}
+
+# Seconds since 1970 and microseconds as text, without a zone; far ends have texts of their own.
+sub time_text
+{
+	my ($seconds, $micros) = @_;
+	my @t = gmtime($seconds);
+
+	return sprintf '%04d-%02d-%02d %02d:%02d:%02d.%06d', $t[5] + 1900, $t[4] + 1, @t[ 3, 2, 1, 0 ], $micros;
+}
+
+# The event time of the next row, undef for NULL.
+sub event_time
+{
+	my ($play, $partition) = @_;
+	my $at = $play->{base} + $play->{step} * ($play->{row} + rand($play->{disorder}) - $play->{disorder} / 2 + $partition * $play->{skew});
+	my $micros = int rand 1e6;
+
+	return undef if chance($play->{nulls});
+	return pick('infinity', '-infinity', '4713-01-01 00:00:00 BC', '294276-12-31 23:59:59.999999', '0001-01-01 00:00:00 BC') if $play->{far_ends} && chance(0.1);
+	return time_text($at + 86400 * 365 * 80, $micros) if chance($play->{future});
+	$at -= $play->{step} * rand(200) if chance($play->{late});
+	if (chance($play->{edges}))
+	{
+		# exactly at an edge, and a microsecond before it
+		my $grain = pick(1, 7, 60, 240, 600, 3600, 5400, 86400);
+
+		$at = $grain * int($at / $grain);
+		return chance(0.5) ? time_text($at, 0) : time_text($at - 1, 999999);
+	}
+	return time_text(int $at, $micros);
+}
+
+# One record: partition and JSON.
+sub record
+{
+	my ($case, $play) = @_;
+	my $partition = int rand $case->{partitions};
+	my @fields;
+
+	$partition = int rand $play->{active} if $play->{active} < $case->{partitions};
+	$play->{row}++;
+	for my $column (@{ $case->{columns} })
+	{
+		my $value;
+
+		if ($column->{class} eq 'time')
+		{
+			my $time = event_time($play, $partition);
+
+			$time = $play->{last} if $column->{name} eq 'ts' && chance(0.8);
+			$play->{last} = $time;
+			$value = defined $time ? '"' . ($column->{type} eq 'timestamptz' ? with_zone($time) : $time) . '"' : 'null';
+		}
+		elsif (chance($column->{nulls}))
+		{
+			next if chance(0.3);
+			$value = 'null';
+		}
+		else
+		{
+			my $flavours = $types{ $column->{type} };
+
+			$value = $flavours->{ $column->{flavour} }->();
+			$value = int rand 3000 if $case->{wide} && $column->{class} =~ /^(int|big)$/ && $column->{flavour} eq 'tame';
+		}
+		push @fields, qq("$column->{name}": $value);
+	}
+	return [ $partition, '{' . join(', ', @fields) . '}' ];
+}
+
+sub with_zone
+{
+	my ($time) = @_;
+
+	return $time if $time =~ /infinity/;
+	return $time =~ /^(.*) BC$/ ? "$1+00 BC" : "$time+00";
+}
+
+# Records, now and then one seen before or one that is no row.
+sub records
+{
+	my ($case, $play, $count) = @_;
+	my @records;
+
+	for (1 .. $count)
+	{
+		if (@{ $play->{seen} } && chance($play->{duplicates}))
+		{
+			push @records, [ @{ pick(@{ $play->{seen} }) } ];
+		}
+		elsif (chance(0.005))
+		{
+			push @records, [ int rand $case->{partitions}, pick('{', 'null', '{"at": "yesterday"}', '[]') ];
+		}
+		else
+		{
+			push @records, record($case, $play);
+		}
+	}
+	push @{ $play->{seen} }, @records[ 0 .. ($#records > 20 ? 20 : $#records) ];
+	splice @{ $play->{seen} }, 0, 20 if @{ $play->{seen} } > 60;
+	return \@records;
+}
+
+# ---------------------------------------------------------------------------
+# what is done
+
+sub steps
+{
+	my ($case, $play, $features) = @_;
+	my (@steps, @later);
+
+	for my $view (@{ $case->{views} })
+	{
+		# while workers run, the epoch after which a view judges lateness is not known
+		if (chance(0.75) || ($case->{slow} && defined $view->{lateness}))
+		{
+			push @steps, { do => 'view', view => $view->{name} };
+		}
+		else
+		{
+			push @later, { do => 'view', view => $view->{name} };
+		}
+	}
+	my $rounds = 2 + int rand 4;
+	for my $round (1 .. $rounds)
+	{
+		my $count = $case->{wide} ? 1500 : pick(0, 1, 5, 20, 60, 120);
+
+		push @steps, { do => 'produce', records => records($case, $play, $count) };
+		push @steps, $case->{slow} ? disturbances() : runs($case);
+		push @steps, splice @later, 0, 1 + int rand 2 if @later;
+		push @steps, { do => 'check' } if chance(0.5);
+	}
+	return [ @steps, @later, { do => 'end' } ];
+}
+
+# Epochs of random size, some of them for nothing.
+sub runs
+{
+	my ($case) = @_;
+	my @runs;
+
+	for my $source ('table', 'topic')
+	{
+		next if chance(0.3);
+		push @runs, { do => 'run', source => $source, abort => 1, max => 1 + int rand 40 } if chance(0.15);
+		push @runs, { do => 'run', source => $source, max => $case->{wide} ? 500 : pick(1, 3, 10, 50, 1000) };
+		$runs[-1]{cache} = 64 if chance(0.5);
+		$runs[-1]{zone} = pick(@zones) if chance(0.3);
+	}
+	return @runs;
+}
+
+# What happens to running workers.
+sub disturbances
+{
+	return map { { do => 'disturb', how => pick('kill', 'terminate', 'terminate', 'restart', 'immediate', 'none') } } 1 .. 1 + int rand 2;
+}
+
+1;
