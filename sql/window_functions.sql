@@ -166,3 +166,21 @@ SELECT deltaflow.session(at, toll * interval '1 min') OVER (PARTITION BY booth O
 \echo :LAST_ERROR_SQLSTATE
 SELECT deltaflow.session(now(), '5 min');
 \echo :LAST_ERROR_SQLSTATE
+
+--
+-- numbers drawn with characters
+--
+SET client_encoding = 'UTF8';
+SELECT deltaflow.sparkline(abs(sin(x / 4.0)) ORDER BY x) FROM generate_series(0, 60) x;
+SELECT booth, deltaflow.sparkline(toll ORDER BY at), deltaflow.sparkline(toll, 0, 20 ORDER BY at) FROM pass GROUP BY booth ORDER BY booth;
+-- gaps, infinities, a scale below zero, no scale, nothing
+SELECT deltaflow.sparkline(x), deltaflow.sparkline(x, 0, 16) FROM unnest('{1,NULL,8,Infinity,-Infinity,NaN,-3,0}'::float8[]) x;
+SELECT deltaflow.sparkline(0), deltaflow.sparkline(x, NULL, 1e308) FROM unnest('{-1e308,0,1e308}'::float8[]) x;
+SELECT deltaflow.sparkline(x) IS NULL FROM generate_series(1, 0) x;
+SELECT x, deltaflow.bar(x, max(x) OVER (), 20) || '|' AS bar FROM (VALUES (1), (5.3), (0), (8), (7.9), (-1), (NULL)) v(x) ORDER BY x;
+SELECT deltaflow.bar('NaN', 1), deltaflow.bar('Infinity', 1, 3), deltaflow.bar(1, 0, 3), deltaflow.bar(0, 0, 3);
+SELECT deltaflow.bar(1, 2, 0);
+-- a client that knows no block elements
+SET client_encoding = 'LATIN1';
+SELECT deltaflow.sparkline(abs(sin(x / 4.0)) ORDER BY x) FROM generate_series(0, 60) x;
+SELECT x, deltaflow.bar(x, max(x) OVER (), 20) || '|' AS bar FROM (VALUES (1), (5.3), (8)) v(x) ORDER BY x;

@@ -73,3 +73,25 @@ CREATE FUNCTION deltaflow.session_range(first_time timestamptz, last_time timest
 CREATE FUNCTION deltaflow.session_range(first_time timestamp, last_time timestamp, gap interval) RETURNS tsrange
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'deltaflow_session_range_ts';
+
+-- Numbers drawn with characters, for psql: a character per value from 0 (or the least,
+-- when that is negative) to the greatest, or from low to high; and a bar per row.
+CREATE FUNCTION deltaflow.sparkline_add(state internal, value double precision) RETURNS internal
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'deltaflow_sparkline_add';
+CREATE FUNCTION deltaflow.sparkline_add(state internal, value double precision, low double precision, high double precision) RETURNS internal
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'deltaflow_sparkline_add';
+CREATE FUNCTION deltaflow.sparkline_draw(state internal) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'deltaflow_sparkline_draw';
+CREATE AGGREGATE deltaflow.sparkline(value double precision) (
+    SFUNC = deltaflow.sparkline_add, STYPE = internal, FINALFUNC = deltaflow.sparkline_draw, PARALLEL = RESTRICTED);
+CREATE AGGREGATE deltaflow.sparkline(value double precision, low double precision, high double precision) (
+    SFUNC = deltaflow.sparkline_add, STYPE = internal, FINALFUNC = deltaflow.sparkline_draw, PARALLEL = RESTRICTED);
+COMMENT ON AGGREGATE deltaflow.sparkline(double precision) IS 'the values as a line of small bars: sparkline(n ORDER BY window_start)';
+COMMENT ON AGGREGATE deltaflow.sparkline(double precision, double precision, double precision) IS 'the values as a line of small bars, on the scale from low to high';
+CREATE FUNCTION deltaflow.bar(value double precision, largest double precision, width integer DEFAULT 30) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'deltaflow_bar';
+COMMENT ON FUNCTION deltaflow.bar(double precision, double precision, integer) IS 'a bar that is width characters long for the largest value';
