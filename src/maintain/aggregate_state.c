@@ -133,6 +133,35 @@ aggregates_release(Aggregates *aggregates, struct FoldGroup *group)
 	}
 }
 
+/* Adds one state to another by way of its columns, which every kind but the transitions can do. */
+static void
+merge_by_columns(Aggregate *aggregate, void *state, const void *other)
+{
+	Datum		values[FOLD_STATE_COLUMNS];
+	bool		isnull[FOLD_STATE_COLUMNS];
+
+	Assert(aggregate->spec->nstate <= FOLD_STATE_COLUMNS);
+	aggregate->ops->store(aggregate, other, values, isnull);
+	aggregate->ops->combine(aggregate, state, values, isnull);
+}
+
+/* Adds the states of another group. */
+void
+aggregates_merge(Aggregates *aggregates, struct FoldGroup *group, struct FoldGroup *other)
+{
+	for (int i = 0; i < aggregates->naggregates; i++)
+	{
+		Aggregate  *aggregate = &aggregates->items[i];
+		void	   *state = (char *) group + aggregate->offset;
+		void	   *added = (char *) other + aggregate->offset;
+
+		if (aggregate->ops->merge != NULL)
+			aggregate->ops->merge(aggregate, state, added);
+		else
+			merge_by_columns(aggregate, state, added);
+	}
+}
+
 /* Adds a stored row to a group's states. */
 void
 aggregates_combine(Aggregates *aggregates, struct FoldGroup *group,

@@ -14,6 +14,7 @@ struct FoldGroup;
 typedef struct Aggregate Aggregate;
 
 #define FOLD_CHUNK_ROWS	64
+#define FOLD_STATE_COLUMNS	3		/* of one aggregate, at most */
 
 /* Rows on their way into their groups: WHERE was true, none is late. */
 typedef struct FoldChunk
@@ -40,6 +41,9 @@ typedef struct AggregateOps
 
 	/* the state as columns; what they point to is the state's or in CurrentMemoryContext */
 	void		(*store) (Aggregate *aggregate, const void *state, Datum *values, bool *isnull);
+
+	/* adds another state, of later rows, which is good for nothing but release then; NULL: store and combine */
+	void		(*merge) (Aggregate *aggregate, void *state, void *other);
 
 	/* frees what the state points to; NULL: never points to anything */
 	void		(*release) (Aggregate *aggregate, void *state);
@@ -77,6 +81,9 @@ extern Aggregates *aggregates_create(const ViewSpec *spec, Size header);
 extern void aggregates_init(const Aggregates *aggregates, struct FoldGroup *group);
 extern void aggregates_step(Aggregates *aggregates, FoldChunk *chunk);
 extern void aggregates_release(Aggregates *aggregates, struct FoldGroup *group);
+
+/* Adds the states of another group, whose rows count as later ones, and which is only to be released then. */
+extern void aggregates_merge(Aggregates *aggregates, struct FoldGroup *group, struct FoldGroup *other);
 
 /* Between a group's states and a row of the state table; arrays are indexed by attnum - 1. */
 extern void aggregates_combine(Aggregates *aggregates, struct FoldGroup *group,

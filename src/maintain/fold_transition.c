@@ -402,6 +402,47 @@ transition_combine(Aggregate *aggregate, void *state, const Datum *values, const
 	ResetExprContext(((Transition *) aggregate->private)->scratch);
 }
 
+/* Takes over a state as it is. */
+static void
+take_over(TransitionState *state, TransitionState *other)
+{
+	*state = *other;
+	other->value = (Datum) 0;
+	other->isnull = true;
+}
+
+/*
+ * The other's rows came later; as advance_combine_function() of nodeAgg.c does it.  What
+ * stands where states were joined is a function of the rows' order alone, since sessions
+ * are joined by the very row that bridges them.
+ */
+static void
+transition_merge(Aggregate *aggregate, void *state, void *other)
+{
+	Transition *transition = aggregate->private;
+	TransitionState *one = state;
+	TransitionState *two = other;
+	MemoryContext old;
+	Datum		value;
+	bool		isnull;
+
+	if (transition->combinefn.fn_strict)
+	{
+		if (two->isnull || (one->isnull && !one->none))
+			return;
+		if (one->none)
+		{
+			take_over(one, two);
+			return;
+		}
+	}
+	old = MemoryContextSwitchTo(transition->scratch->ecxt_per_tuple_memory);
+	value = call_support(aggregate, &transition->combinefn, one->value, one->isnull, two->value, two->isnull, &isnull);
+	MemoryContextSwitchTo(old);
+	replace_value(aggregate, one, value, isnull);
+	ResetExprContext(transition->scratch);
+}
+
 /* The state is the column. */
 static void
 plain_store(Aggregate *aggregate, const void *state, Datum *values, bool *isnull)
@@ -443,6 +484,7 @@ const AggregateOps fold_plain_ops = {
 	.init = transition_init,
 	.step = transition_step,
 	.combine = transition_combine,
+	.merge = transition_merge,
 	.store = plain_store,
 	.release = plain_release,
 };
@@ -453,5 +495,6 @@ const AggregateOps fold_serial_ops = {
 	.init = transition_init,
 	.step = transition_step,
 	.combine = transition_combine,
+	.merge = transition_merge,
 	.store = serial_store,
 };

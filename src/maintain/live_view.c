@@ -51,7 +51,7 @@ live_view_open(const ViewSpec *spec, size_t cache_bytes)
 	LiveView   *view = palloc0(sizeof(LiveView));
 	Size		header = offsetof(FoldGroup, keys) + spec->nkeys * (sizeof(Datum) + sizeof(bool));
 
-	if (spec->window.kind != WINDOW_NONE && spec->window.key != 0)
+	if (spec->window.kind != WINDOW_NONE && spec->window.kind != WINDOW_SESSION && spec->window.key != 0)
 		elog(ERROR, "window is not the first key");
 
 	view->spec = spec;
@@ -62,10 +62,13 @@ live_view_open(const ViewSpec *spec, size_t cache_bytes)
 												ALLOCSET_DEFAULT_SIZES);
 	view->keys = group_keys_create(spec);
 	view->aggregates = aggregates_create(spec, header);
-	view->cache = group_cache_create(view->keys, view->aggregates);
 	if (view->windowed)
 		view->limits = window_limits_create(spec);
-	view->input = row_input_create(spec, view->limits);
+	if (spec->window.kind == WINDOW_SESSION)
+		session_view_open(view);
+	else
+		view->cache = group_cache_create(view->keys, view->aggregates);
+	view->input = row_input_create(spec, view->sessions != NULL ? NULL : view->limits);
 
 	view->chunk.ninputs = spec->ninputs;
 	view->chunk.values = palloc0(Max(spec->ninputs, 1) * FOLD_CHUNK_ROWS * sizeof(Datum));
@@ -90,9 +93,13 @@ live_view_close(LiveView *view)
 void
 live_view_discard(LiveView *view)
 {
-	group_cache_reset(view->cache);
+	if (view->sessions != NULL)
+		session_cache_reset(view->sessions, true, DT_NOEND);
+	else
+		group_cache_reset(view->cache);
 	MemoryContextReset(view->epoch_context);
 	view->table = NULL;
+	view->session_table = NULL;
 	view->storage = InvalidOid;
 	view->row = NO_ROW;
 	view->stepping = false;
@@ -103,6 +110,13 @@ int
 live_view_current_row(const LiveView *view)
 {
 	return view->stepping ? view->chunk.row[view->chunk.at] : view->row;
+}
+
+/* Memory held by what is cached. */
+Size
+live_view_cache_bytes(const LiveView *view)
+{
+	return view->sessions != NULL ? session_cache_bytes(view->sessions) : group_cache_bytes(view->cache);
 }
 
 /* Opens the state table for this epoch; closed by live_view_release_table. */
@@ -123,6 +137,9 @@ live_view_table(LiveView *view)
 void
 live_view_release_table(LiveView *view)
 {
+	if (view->session_table != NULL)
+		session_table_close(view->session_table);
+	view->session_table = NULL;
 	if (view->table != NULL)
 		state_table_close(view->table);
 	view->table = NULL;
@@ -140,12 +157,18 @@ live_view_begin_epoch(LiveView *view)
 	StateTable *table = live_view_table(view);
 	FoldGroup	  **dirty;
 
-	if (group_cache_dirty(view->cache, &dirty) > 0)
+	if ((view->sessions != NULL ? view->sessions->ndirty : group_cache_dirty(view->cache, &dirty)) > 0)
 		return;
 	view->epoch++;
 	if (view->storage == state_table_storage(table))
 		return;
 
+	if (view->sessions != NULL)
+	{
+		session_view_learn(view, table);
+		view->storage = state_table_storage(table);
+		return;
+	}
 	group_cache_reset(view->cache);
 	if (view->windowed)
 		view->forgotten = state_table_newest(table);
@@ -213,14 +236,11 @@ make_group(LiveView *view, const Datum *keys, const bool *nulls, uint32 hash, Ti
 	return group;
 }
 
-/* Notes a late row. */
-static void
-note_late(LiveView *view, const RowBatch *rows, int row, Datum start)
+/* Adds a late row to the result. */
+LateRow *
+live_view_add_late(LiveView *view, int row)
 {
-	const WindowLimit *limit = window_limits_of(view->limits, start);
 	FoldResult *result = view->result;
-	LateRow    *late;
-	bool		isnull;
 
 	if (result->nlate == view->late_capacity)
 	{
@@ -230,12 +250,22 @@ note_late(LiveView *view, const RowBatch *rows, int row, Datum start)
 			repalloc(view->late, view->late_capacity * sizeof(LateRow));
 		result->late = view->late;
 	}
-	late = &view->late[result->nlate++];
-	late->row = row;
+	view->late[result->nlate].row = row;
+	result->fate[row] = 'l';
+	return &view->late[result->nlate++];
+}
+
+/* Notes a late row with its window. */
+static void
+note_late(LiveView *view, const RowBatch *rows, int row, Datum start)
+{
+	const WindowLimit *limit = window_limits_of(view->limits, start);
+	LateRow    *late = live_view_add_late(view, row);
+	bool		isnull;
+
 	late->window_start = limit->start;
 	late->window_end = limit->end;
 	late->event_time = row_input_time(view->input, rows, row, &isnull);
-	result->fate[row] = 'l';
 }
 
 /* Reads the keys of a chunk's rows; looks them up in memory ahead. */
@@ -349,6 +379,17 @@ begin_result(LiveView *view, const RowBatch *rows, FoldResult *result)
 	view->result = result;
 }
 
+/* Takes the chunk's rows into their groups. */
+void
+live_view_step(LiveView *view)
+{
+	view->stepping = true;
+	aggregates_step(view->aggregates, &view->chunk);
+	view->stepping = false;
+	view->result->applied += view->chunk.nrows;
+	view->chunk.nrows = 0;
+}
+
 /* Folds the rows: see the header. */
 void
 live_view_fold(LiveView *view, const RowBatch *rows, TimestampTz watermark,
@@ -361,18 +402,18 @@ live_view_fold(LiveView *view, const RowBatch *rows, TimestampTz watermark,
 	live_view_begin_epoch(view);
 	watermark = Min(watermark, DT_NOEND - 1);	/* groups without a window have a limit of infinity */
 	view->watermark = watermark;
-	if (view->windowed && window_limits_set_lateness(view->limits, lateness))
+	if (view->windowed && window_limits_set_lateness(view->limits, lateness) && view->sessions == NULL)
 		renew_limits(view);
 
 	while (next < rows->nrows)
 	{
 		view->row = next;
 		result->filtered += row_input_fill(view->input, rows, &next, &view->chunk, result->fate);
-		find_groups(view, rows, watermark);
-		view->stepping = true;
-		aggregates_step(view->aggregates, &view->chunk);
-		view->stepping = false;
-		result->applied += view->chunk.nrows;
+		if (view->sessions != NULL)
+			session_view_find(view, rows);
+		else
+			find_groups(view, rows, watermark);
+		live_view_step(view);
 	}
 
 	view->row = NO_ROW;

@@ -56,7 +56,7 @@ fold_batch(FillReceiver *fill)
 
 	live_view_fold(fill->view, fill->batch, DT_NOBEGIN, NULL, &result);
 	row_batch_reset(fill->batch);
-	if (group_cache_bytes(fill->view->cache) > fill->view->cache_bytes)
+	if (live_view_cache_bytes(fill->view) > fill->view->cache_bytes)
 		(void) live_view_write(fill->view);
 	CHECK_FOR_INTERRUPTS();
 }

@@ -8,6 +8,7 @@
 #include "maintain/group_cache.h"
 #include "maintain/live_view.h"
 #include "maintain/row_input.h"
+#include "maintain/session_table.h"
 #include "maintain/state_table.h"
 #include "maintain/window_limit.h"
 
@@ -24,6 +25,8 @@ struct LiveView
 	GroupCache *cache;
 	RowInput   *input;
 	WindowLimits *limits;		/* NULL: no windows */
+	SessionCache *sessions;		/* in the place of the group cache; NULL: the view has no sessions */
+	GroupKeys  *partition;		/* of sessions: PARTITION BY, that is keys without the first time */
 
 	/* what is known of the state table */
 	Oid			storage;		/* InvalidOid: nothing */
@@ -34,6 +37,7 @@ struct LiveView
 	int64		epoch;
 	TimestampTz watermark;		/* of the last fold */
 	StateTable *table;			/* NULL: not open */
+	SessionTable *session_table;	/* NULL: nothing was looked for */
 
 	/* the batch being folded */
 	FoldResult *result;
@@ -51,9 +55,26 @@ struct LiveView
 	uint32		hashes[FOLD_CHUNK_ROWS];
 };
 
+extern Size live_view_cache_bytes(const LiveView *view);
 extern StateTable *live_view_table(LiveView *view);
 extern void live_view_release_table(LiveView *view);
 extern void live_view_begin_epoch(LiveView *view);
 extern void live_view_load_group(LiveView *view, FoldGroup *group);
+
+extern void live_view_step(LiveView *view);
+extern LateRow *live_view_add_late(LiveView *view, int row);
+
+/* live_view_write.c */
+extern void live_view_store_group(LiveView *view, FoldGroup *group, Datum *values, bool *isnull);
+extern void live_view_write_groups(LiveView *view, FoldGroup **groups, int64 n, StoreGroup store);
+extern FoldGroup **live_view_select(FoldGroup **groups, int64 n, uint16 flags, bool have, int64 *nselected);
+extern void live_view_sort_by_tid(FoldGroup **groups, int64 n);
+
+/* session_fold.c, session_write.c */
+extern void session_view_open(LiveView *view);
+extern void session_view_learn(LiveView *view, StateTable *table);
+extern void session_view_find(LiveView *view, const RowBatch *rows);
+extern int64 session_view_write(LiveView *view);
+extern void session_view_shrink(LiveView *view);
 
 #endif							/* DELTAFLOW_MAINTAIN_LIVE_VIEW_STATE_H */

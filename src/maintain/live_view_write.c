@@ -50,8 +50,8 @@ sort_by_key(LiveView *view, FoldGroup **groups, int64 n)
 }
 
 /* The order of the heap. */
-static void
-sort_by_tid(FoldGroup **groups, int64 n)
+void
+live_view_sort_by_tid(FoldGroup **groups, int64 n)
 {
 	TidGroup   *sorted = MemoryContextAllocHuge(CurrentMemoryContext, Max(n, 1) * sizeof(TidGroup));
 
@@ -68,8 +68,8 @@ sort_by_tid(FoldGroup **groups, int64 n)
 }
 
 /* Copies the groups that have, or lack, some flags. */
-static FoldGroup **
-select_groups(FoldGroup **groups, int64 n, uint16 flags, bool have, int64 *nselected)
+FoldGroup **
+live_view_select(FoldGroup **groups, int64 n, uint16 flags, bool have, int64 *nselected)
 {
 	FoldGroup	  **selected = MemoryContextAllocHuge(CurrentMemoryContext, Max(n, 1) * sizeof(FoldGroup *));
 	int64		k = 0;
@@ -88,7 +88,7 @@ static void
 complete_groups(LiveView *view, FoldGroup **groups, int64 n)
 {
 	int64		nmissing;
-	FoldGroup	  **missing = select_groups(groups, n, GROUP_COMPLETE, false, &nmissing);
+	FoldGroup	  **missing = live_view_select(groups, n, GROUP_COMPLETE, false, &nmissing);
 
 	sort_by_key(view, missing, nmissing);
 	for (int64 i = 0; i < nmissing; i++)
@@ -99,11 +99,10 @@ complete_groups(LiveView *view, FoldGroup **groups, int64 n)
 	pfree(missing);
 }
 
-/* The columns of a group's row. */
-static void
-store_group(void *arg, FoldGroup *group, Datum *values, bool *isnull)
+/* The columns of a group's row: keys and states. */
+void
+live_view_store_group(LiveView *view, FoldGroup *group, Datum *values, bool *isnull)
 {
-	LiveView   *view = arg;
 	const bool *nulls = group_nulls(view->keys, group);
 
 	for (int i = 0; i < view->spec->nkeys; i++)
@@ -116,19 +115,26 @@ store_group(void *arg, FoldGroup *group, Datum *values, bool *isnull)
 	aggregates_store(view->aggregates, group, values, isnull);
 }
 
-/* Writes complete groups. */
+/* The same for the table's calls. */
 static void
-write_groups(LiveView *view, FoldGroup **groups, int64 n)
+store_group(void *arg, FoldGroup *group, Datum *values, bool *isnull)
+{
+	live_view_store_group(arg, group, values, isnull);
+}
+
+/* Writes complete groups: store fills their rows, with the view as its argument. */
+void
+live_view_write_groups(LiveView *view, FoldGroup **groups, int64 n, StoreGroup store)
 {
 	int64		nstored;
 	int64		nnew;
-	FoldGroup	  **stored = select_groups(groups, n, GROUP_STORED, true, &nstored);
-	FoldGroup	  **fresh = select_groups(groups, n, GROUP_STORED, false, &nnew);
+	FoldGroup	  **stored = live_view_select(groups, n, GROUP_STORED, true, &nstored);
+	FoldGroup	  **fresh = live_view_select(groups, n, GROUP_STORED, false, &nnew);
 
-	sort_by_tid(stored, nstored);
+	live_view_sort_by_tid(stored, nstored);
 	sort_by_key(view, fresh, nnew);
-	state_table_update(view->table, stored, nstored, store_group, view);
-	state_table_insert(view->table, fresh, nnew, store_group, view);
+	state_table_update(view->table, stored, nstored, store, view);
+	state_table_insert(view->table, fresh, nnew, store, view);
 	for (int64 i = 0; i < nnew; i++)
 		fresh[i]->flags |= GROUP_STORED;
 }
@@ -154,6 +160,12 @@ shrink_cache(LiveView *view)
 {
 	int64		forgotten = view->windowed ? view->forgotten : 0;
 
+	if (view->sessions != NULL)
+	{
+		session_view_shrink(view);
+		return;
+	}
+
 	if (group_cache_shrink(view->cache, view->cache_bytes, view->watermark, &forgotten))
 	{
 		if (view->windowed)
@@ -163,12 +175,11 @@ shrink_cache(LiveView *view)
 	}
 }
 
-/* Writes what was folded: see the header. */
-int64
-live_view_write(LiveView *view)
+/* Writes the groups that were folded into. */
+static int64
+write_dirty(LiveView *view)
 {
-	MemoryContext old = MemoryContextSwitchTo(view->epoch_context);
-	FoldGroup	  **groups;
+	FoldGroup **groups;
 	int64		n;
 
 	if (view->spec->nkeys == 0)
@@ -182,10 +193,19 @@ live_view_write(LiveView *view)
 		if (state_table_storage(live_view_table(view)) != view->storage)
 			elog(ERROR, "state table was rewritten within an epoch");
 		complete_groups(view, groups, n);
-		write_groups(view, groups, n);
+		live_view_write_groups(view, groups, n, store_group);
 		CommandCounterIncrement();
 		group_cache_clean(view->cache);
 	}
+	return n;
+}
+
+/* Writes what was folded: see the header. */
+int64
+live_view_write(LiveView *view)
+{
+	MemoryContext old = MemoryContextSwitchTo(view->epoch_context);
+	int64		n = view->sessions != NULL ? session_view_write(view) : write_dirty(view);
 
 	MemoryContextSwitchTo(old);
 	live_view_release_table(view);

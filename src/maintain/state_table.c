@@ -194,6 +194,13 @@ state_table_storage(const StateTable *table)
 	return table->relation->rd_rel->relfilenode;
 }
 
+/* What it is made of. */
+StateTableParts
+state_table_parts(const StateTable *table)
+{
+	return (StateTableParts) {table->relation, table->index, table->snapshot};
+}
+
 /* The greatest window start stored. */
 int64
 state_table_newest(StateTable *table)
@@ -377,6 +384,49 @@ prepare_page(StateTable *table, BlockNumber block, FoldGroup **groups, int64 n)
 		refuse_changed(table);
 }
 
+/* Where the groups of one page end, which begin at `first`. */
+static int64
+end_of_page(FoldGroup **groups, int64 n, int64 first)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(&groups[first]->tid);
+	int64		end = first + 1;
+
+	while (end < n && ItemPointerGetBlockNumber(&groups[end]->tid) == block)
+		end++;
+	return end;
+}
+
+/* Removes the row of one group. */
+static void
+delete_row(StateTable *table, FoldGroup *group)
+{
+	TM_FailureData failure;
+
+	if (table_tuple_delete(table->relation, &group->tid, GetCurrentCommandId(true), table->snapshot,
+						   InvalidSnapshot, true, &failure, false) != TM_Ok)
+		refuse_changed(table);
+}
+
+/* Removes rows, page by page. */
+void
+state_table_delete(StateTable *table, FoldGroup **groups, int64 n)
+{
+	int64		first = 0;
+
+	if (n == 0)
+		return;
+	if (ItemPointerGetBlockNumber(&groups[n - 1]->tid) >= RelationGetNumberOfBlocks(table->relation))
+		refuse_changed(table);
+	while (first < n)
+	{
+		int64		end = end_of_page(groups, n, first);
+
+		prepare_page(table, ItemPointerGetBlockNumber(&groups[first]->tid), groups + first, end - first);
+		for (; first < end; first++)
+			delete_row(table, groups[first]);
+	}
+}
+
 /* Replaces the row of one group. */
 static void
 update_row(StateTable *table, FoldGroup *group, StoreGroup store, void *arg)
@@ -412,12 +462,9 @@ state_table_update(StateTable *table, FoldGroup **groups, int64 n, StoreGroup st
 	old = MemoryContextSwitchTo(table->scratch);
 	while (first < n)
 	{
-		BlockNumber block = ItemPointerGetBlockNumber(&groups[first]->tid);
-		int64		end = first + 1;
+		int64		end = end_of_page(groups, n, first);
 
-		while (end < n && ItemPointerGetBlockNumber(&groups[end]->tid) == block)
-			end++;
-		prepare_page(table, block, groups + first, end - first);
+		prepare_page(table, ItemPointerGetBlockNumber(&groups[first]->tid), groups + first, end - first);
 		for (; first < end; first++)
 		{
 			/* groups of neighbouring rows are anywhere in memory */

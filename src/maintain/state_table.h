@@ -11,6 +11,7 @@
 #include "access/relscan.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
+#include "utils/snapshot.h"
 
 #include "maintain/group_cache.h"
 
@@ -43,8 +44,21 @@ typedef void (*StoreGroup) (void *arg, FoldGroup *group, Datum *values, bool *is
 extern void state_table_update(StateTable *table, FoldGroup **groups, int64 n,
 							   StoreGroup store, void *arg);
 
+/* Removes the rows that groups[] name, ordered by tid. */
+extern void state_table_delete(StateTable *table, FoldGroup **groups, int64 n);
+
 /* Adds rows for groups that have none, in the order given. */
 extern void state_table_insert(StateTable *table, FoldGroup **groups, int64 n,
 							   StoreGroup store, void *arg);
+
+/* What it is made of, for searches other than those above (session_table.c). */
+typedef struct StateTableParts
+{
+	Relation	relation;
+	Relation	index;
+	Snapshot	snapshot;
+} StateTableParts;
+
+extern StateTableParts state_table_parts(const StateTable *table);
 
 #endif							/* DELTAFLOW_MAINTAIN_STATE_TABLE_H */

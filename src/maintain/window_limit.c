@@ -71,7 +71,7 @@ evaluate_end(WindowLimits *limits, TimestampTz start)
 	return isnull ? DT_NOEND : DatumGetInt64(end);
 }
 
-/* Compiles the end's expression. */
+/* Compiles the end's expression; sessions have none that follows from their start. */
 WindowLimits *
 window_limits_create(const ViewSpec *spec)
 {
@@ -79,8 +79,11 @@ window_limits_create(const ViewSpec *spec)
 	TupleDesc	desc = CreateTemplateTupleDesc(1);
 	int64		span;
 
-	TupleDescInitEntry(desc, 1, "start", spec->window.time_type, -1, 0);
 	limits->time_type = spec->window.time_type;
+	if (spec->window.kind == WINDOW_SESSION)
+		return limits;
+
+	TupleDescInitEntry(desc, 1, "start", spec->window.time_type, -1, 0);
 	limits->estate = CreateExecutorState();
 	limits->context = CreateExprContext(limits->estate);
 	limits->end = ExecInitExpr(expression_planner((Expr *) copyObject(spec->window.end)), NULL);
@@ -110,17 +113,24 @@ window_limits_set_lateness(WindowLimits *limits, const Interval *lateness)
 	return true;
 }
 
-/* end + lateness, as the SQL operator computes it. */
-static TimestampTz
-add_lateness(WindowLimits *limits, TimestampTz end)
+/* About how long the lateness is. */
+int64
+window_limits_late_span(const WindowLimits *limits)
+{
+	return limits->late_span;
+}
+
+/* end + lateness, as the SQL operator computes it, but not above LAST_LIMIT. */
+TimestampTz
+window_limits_add_lateness(WindowLimits *limits, TimestampTz end)
 {
 	PGFunction	add = limits->time_type == TIMESTAMPOID ?
 		timestamp_pl_interval : timestamptz_pl_interval;
 
 	if (!limits->has_lateness || TIMESTAMP_NOT_FINITE(end))
-		return end;
+		return Min(end, LAST_LIMIT);
 	if (end >= END_TIMESTAMP - limits->late_span)
-		return DT_NOEND;
+		return LAST_LIMIT;
 	return DatumGetTimestampTz(DirectFunctionCall2(add, TimestampTzGetDatum(end),
 												   IntervalPGetDatum(&limits->lateness)));
 }
@@ -136,7 +146,7 @@ compute_limit(WindowLimits *limits, WindowLimit *limit, TimestampTz start)
 		limit->end = DT_NOEND;
 	else
 		limit->end = evaluate_end(limits, start);
-	limit->limit = Min(add_lateness(limits, limit->end), LAST_LIMIT);
+	limit->limit = window_limits_add_lateness(limits, limit->end);
 }
 
 /* Of the window that starts there. */

@@ -27,4 +27,10 @@ extern bool window_limits_set_lateness(WindowLimits *limits, const Interval *lat
 /* Of the window that starts there.  Valid until the next call. */
 extern const WindowLimit *window_limits_of(WindowLimits *limits, Datum start);
 
+/* end + lateness of any end; above all watermarks but the last when it cannot be written down. */
+extern TimestampTz window_limits_add_lateness(WindowLimits *limits, TimestampTz end);
+
+/* About how many microseconds the lateness has, never too few. */
+extern int64 window_limits_late_span(const WindowLimits *limits);
+
 #endif							/* DELTAFLOW_MAINTAIN_WINDOW_LIMIT_H */
