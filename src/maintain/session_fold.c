@@ -39,7 +39,7 @@ session_view_open(LiveView *view)
 	*partition = *view->spec;
 	partition->nkeys = view->spec->window.key;
 	view->partition = group_keys_create(partition);
-	view->sessions = session_cache_create(view->partition, view->keys, view->aggregates, view->spec->window.gap);
+	view->sessions = session_cache_create(view->partition, view->keys, view->aggregates, view->spec->window.session.gap);
 }
 
 /* For searches in this epoch. */

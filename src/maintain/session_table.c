@@ -64,7 +64,7 @@ session_table_open(StateTable *state, const ViewSpec *spec, const SessionCache *
 	table->context = CurrentMemoryContext;
 	table->nkeys = spec->window.key;
 	table->first = spec->keys[spec->window.key].column.attnum;
-	table->last = spec->window.last.attnum;
+	table->last = spec->window.session.last.attnum;
 	table->upto = time_comparison(spec->window.time_type, BTLessEqualStrategyNumber);
 	table->after = time_comparison(spec->window.time_type, BTGreaterStrategyNumber);
 	table->keys = palloc0((table->nkeys + 1) * sizeof(ScanKeyData));

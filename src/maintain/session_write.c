@@ -22,7 +22,7 @@ static void
 store_session(void *arg, FoldGroup *session, Datum *values, bool *isnull)
 {
 	LiveView   *view = arg;
-	int			last = view->spec->window.last.attnum - 1;
+	int			last = view->spec->window.session.last.attnum - 1;
 
 	live_view_store_group(view, session, values, isnull);
 	isnull[last] = group_nulls(view->keys, session)[view->sessions->first_key];

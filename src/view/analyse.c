@@ -23,6 +23,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
+#include "parser/parse_oper.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -32,6 +33,7 @@
 #include "view/aggregates.h"
 #include "view/definition.h"
 #include "view/rules.h"
+#include "view/session_window.h"
 #include "view/window_key.h"
 
 /* The work in progress. */
@@ -152,13 +154,14 @@ equal_image(Oid type, Oid collation)
 }
 
 static void
-fill_key(Analysis *analysis, const SortGroupClause *clause, Expr *expr)
+fill_key(Analysis *analysis, const SortGroupClause *clause, Expr *expr, const char *name)
 {
 	ViewSpec   *spec = analysis->spec;
 	GroupKey   *key = &spec->keys[spec->nkeys++];
-	const char *name = output_name(analysis->definition, (Node *) expr);
 	RegProcedure hash_right;
 
+	if (name == NULL)
+		name = output_name(analysis->definition, (Node *) expr);
 	key->column.name = unique_name(analysis, name ? name : psprintf("key_%d", spec->nkeys), "");
 	key->column.type = exprType((Node *) expr);
 	key->column.typmod = exprTypmod((Node *) expr);
@@ -173,6 +176,27 @@ fill_key(Analysis *analysis, const SortGroupClause *clause, Expr *expr)
 	analysis->key_exprs = lappend(analysis->key_exprs, expr);
 }
 
+/* Of sessions the time follows the keys of PARTITION BY: where the first and the last row of each are. */
+static void
+fill_session_columns(Analysis *analysis)
+{
+	ViewSpec   *spec = analysis->spec;
+	StateColumn *last = &spec->window.session.last;
+	SortGroupClause clause = {T_SortGroupClause};
+
+	get_sort_group_operators(spec->window.time_type, true, true, false,
+							 &clause.sortop, &clause.eqop, NULL, &clause.hashable);
+	spec->window.key = spec->nkeys;
+	fill_key(analysis, &clause, spec->window.time, "session_first");
+	/* expressions above the window function cannot mean this column */
+	analysis->key_exprs = list_truncate(analysis->key_exprs, spec->nkeys - 1);
+
+	*last = spec->keys[spec->window.key].column;
+	last->name = unique_name(analysis, "session_last", "");
+	last->attnum = ++spec->nstate_columns;
+	spec->window.end = session_window_settled(spec);
+}
+
 /* GROUP BY: the window goes first, the other keys follow as written. */
 static void
 analyse_keys(Analysis *analysis)
@@ -183,7 +207,7 @@ analyse_keys(Analysis *analysis)
 	int			i = 0;
 	ListCell   *lc;
 
-	spec->keys = palloc0(sizeof(GroupKey) * (list_length(definition->group_clause) + 1));
+	spec->keys = palloc0(sizeof(GroupKey) * (list_length(definition->group_clause) + 2));
 	foreach(lc, definition->group_clause)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
@@ -192,10 +216,10 @@ analyse_keys(Analysis *analysis)
 		analysis->refusal = refuse_key(expr, clause);
 		if (analysis->refusal != NULL)
 			return;
-		if (window_clause < 0 && window_recognise(expr, &spec->window))
+		if (spec->window.kind == WINDOW_NONE && window_recognise(expr, &spec->window))
 		{
 			window_clause = i;
-			fill_key(analysis, clause, expr);
+			fill_key(analysis, clause, expr, NULL);
 		}
 		i++;
 	}
@@ -203,10 +227,13 @@ analyse_keys(Analysis *analysis)
 	foreach(lc, definition->group_clause)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+		Expr	   *expr = get_sortgroupclause_tle(clause, definition->tlist)->expr;
 
-		if (i++ != window_clause)
-			fill_key(analysis, clause, get_sortgroupclause_tle(clause, definition->tlist)->expr);
+		if (i++ != window_clause && !is_window_var((Node *) expr))
+			fill_key(analysis, clause, expr, NULL);
 	}
+	if (spec->window.kind == WINDOW_SESSION)
+		fill_session_columns(analysis);
 	if (spec->nkeys > INDEX_MAX_KEYS)
 		analysis->refusal = refuse(-1, psprintf("cannot group a continuous view by more than %d expressions", INDEX_MAX_KEYS),
 								   "The state's index holds all of them.", "Group by fewer expressions.");
@@ -334,6 +361,8 @@ over_state(Node *node, Analysis *analysis)
 		return node;
 	if (!IsA(node, List) && !IsA(node, TargetEntry) && (key = key_var(analysis, node)) != NULL)
 		return (Node *) key;
+	if (is_window_var(node) && analysis->spec->window.kind == WINDOW_SESSION)
+		return (Node *) session_window_range(analysis->spec);
 	if (IsA(node, Aggref))
 		return (Node *) aggregate_final(find_aggregate(analysis->spec, (Aggref *) node));
 	if (IsA(node, Var))
@@ -386,6 +415,10 @@ check_expressions(const Definition *definition)
 		refusal = refuse_changing((Node *) definition->tlist);
 	if (refusal == NULL)
 		refusal = refuse_changing(definition->having);
+	if (refusal == NULL && definition->window != NULL)
+		refusal = refuse_changing((Node *) definition->window->time);
+	if (refusal == NULL && definition->window != NULL)
+		refusal = refuse_changing((Node *) definition->window->partition);
 	return refusal;
 }
 
@@ -393,7 +426,11 @@ check_expressions(const Definition *definition)
 static void
 analyse_definition(Analysis *analysis)
 {
+	WindowCall *window = analysis->definition->window;
+
 	analysis->refusal = check_expressions(analysis->definition);
+	if (analysis->refusal == NULL && window != NULL && window->kind == WINDOW_CALL_SESSION)
+		analysis->refusal = session_window_analyse(analysis->definition, &analysis->spec->window);
 	if (analysis->refusal == NULL)
 		analyse_keys(analysis);
 	if (analysis->refusal == NULL)

@@ -36,6 +36,7 @@
 #include "compat.h"
 #include "view/definition.h"
 #include "view/rules.h"
+#include "view/session_window.h"
 
 /* One query level while it is substituted. */
 typedef struct Level
@@ -44,6 +45,8 @@ typedef struct Level
 	int			from;			/* range table index of its one FROM item */
 	Oid			source_relid;	/* that item when it is the source, else InvalidOid */
 	List	   *inner;			/* target list of the level below, else NIL */
+	const WindowFunc *session;	/* its call of deltaflow.session, NULL: none met so far */
+	Definition *definition;		/* where that call goes */
 	ViewRefusal *refusal;		/* first thing wrong with a Var */
 } Level;
 
@@ -162,12 +165,40 @@ flatten_from_item(const RangeTblEntry *rte, const Scope *scope, Definition *defi
 	}
 }
 
+static Node *substitute_vars(Node *node, Level *level);
+
+/* A window function becomes the definition's window, and a Var of it. */
+static Node *
+substitute_window(WindowFunc *function, Level *level)
+{
+	WindowCall *call = NULL;
+	bool		first = level->session == NULL;
+
+	if (first)
+		level->refusal = session_window_call(level->query, function, &call);
+	if (level->refusal == NULL && (first ? level->definition->window != NULL : !equal(level->session, function)))
+		level->refusal = refuse(function->location, "more than one window function is not supported in the definition of a continuous view",
+								"A group belongs to one window.",
+								"Create one continuous view per kind of window.");
+	if (first && level->refusal == NULL)
+	{
+		level->session = function;
+		call->time = (Expr *) substitute_vars((Node *) call->time, level);
+		call->args = (List *) substitute_vars((Node *) call->args, level);
+		call->partition = (List *) substitute_vars((Node *) call->partition, level);
+		level->definition->window = call;
+	}
+	return (Node *) makeVar(WINDOW_VARNO, 1, function->wintype, -1, function->wincollid, 0);
+}
+
 /* Replaces a level's Vars by what they stand for over the source. */
 static Node *
 substitute_vars(Node *node, Level *level)
 {
 	if (node == NULL || level->refusal != NULL)
 		return node;
+	if (IsA(node, WindowFunc))
+		return substitute_window((WindowFunc *) node, level);
 	if (IsA(node, Var))
 	{
 		Var		   *var = (Var *) node;
@@ -205,9 +236,10 @@ static ViewRefusal *
 flatten(const Query *query, const Scope *outer, bool outermost, Definition *definition)
 {
 	Scope		scope = {query, outer};
-	Level		level = {query};
+	Level		level = {.query = query, .definition = definition};
 	ViewRefusal *refusal;
 	List	   *inner_quals;
+	bool		above_session;
 
 	check_stack_depth();
 
@@ -223,6 +255,9 @@ flatten(const Query *query, const Scope *outer, bool outermost, Definition *defi
 	if (refusal != NULL)
 		return refusal;
 	inner_quals = definition->quals;
+	above_session = definition->window != NULL && definition->window->kind == WINDOW_CALL_SESSION;
+	if (above_session && query->jointree->quals != NULL)
+		return session_window_refuse_condition(query->jointree->quals);
 	level.inner = definition->tlist;
 	if (level.inner == NIL)
 		level.source_relid = definition->source_relid;

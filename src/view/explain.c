@@ -7,14 +7,18 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 #include "utils/timestamp.h"
 
-#include "access/sysattr.h"
 #include "compat.h"
 #include "fdw/topic.h"
 #include "view/aggregates.h"
@@ -74,8 +78,12 @@ explain_source(Explanation *explanation)
 	const ViewSpec *spec = explanation->spec;
 	bool		topic = is_topic(spec->source_relid);
 
-	line(explanation, "Continuous view %s: strategy fold", qualified_name(explanation->row->live));
-	line(explanation, "  Reason: one source, grouped aggregates that all have an algebra of their own; no stored row is read again");
+	bool		session = spec->window.kind == WINDOW_SESSION;
+
+	line(explanation, "Continuous view %s: strategy %s", qualified_name(explanation->row->live), session ? "session" : "fold");
+	line(explanation, "  Reason: one source, %s",
+		 session ? "rows extend, bridge or begin sessions of their key; states of bridged sessions are merged" :
+		 "grouped aggregates that all have an algebra of their own; no stored row is read again");
 	line(explanation, "  Source: %s %s (pipeline \"%s\")", topic ? "topic" : "table",
 		 qualified_name(spec->source_relid), explanation->pipeline->name);
 	line(explanation, "  Definition: %s", qualified_name(explanation->row->batch));
@@ -125,7 +133,7 @@ explain_keys(Explanation *explanation)
 
 		line(explanation, "  Key %s %s: %s%s%s", quote_identifier(key->column.name), column_type(&key->column),
 			 source_text(explanation, input_expr(spec, key->input)),
-			 window ? " (window)" : "",
+			 !window ? "" : spec->window.kind == WINDOW_SESSION ? " (of the session's first row)" : " (window)",
 			 key->equal_image ? "" : " (of equal values the one that sorts last by bytes is kept)");
 	}
 }
@@ -135,6 +143,9 @@ explain_aggregates(Explanation *explanation)
 {
 	const ViewSpec *spec = explanation->spec;
 
+	if (spec->window.kind == WINDOW_SESSION)
+		line(explanation, "  %s %s: %s (of the session's last row)", quote_identifier(spec->window.session.last.name),
+			 column_type(&spec->window.session.last), source_text(explanation, spec->window.time));
 	for (int i = 0; i < spec->naggregates; i++)
 	{
 		const FoldAggregate *fold = &spec->aggregates[i];
@@ -157,6 +168,63 @@ explain_state(Explanation *explanation)
 	explain_aggregates(explanation);
 }
 
+static char *
+interval_text(const Interval *interval)
+{
+	return DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)));
+}
+
+/* Sessions that are not final yet, and when the first of them will be. */
+static void
+explain_open_sessions(Explanation *explanation, List *context)
+{
+	const ViewRow *row = explanation->row;
+	char	   *settled = deparse_expression((Node *) explanation->spec->window.end, context, false, false);
+	bool		isnull;
+	int64		n;
+
+	if (pg_class_aclcheck(row->state_table, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		return;
+	if (explanation->spec->window.time_type == TIMESTAMPOID)
+		settled = psprintf("(%s AT TIME ZONE 'UTC')", settled);
+	SPI_connect();
+	SPI_execute(psprintf("SELECT pg_catalog.count(*), pg_catalog.min(t)::pg_catalog.text"
+						 " FROM (SELECT %s + %s::pg_catalog.interval AS t FROM %s AS state) s"
+						 " WHERE (t OPERATOR(pg_catalog.<=) deltaflow.watermark_of(%u::pg_catalog.regclass)) IS NOT TRUE",
+						 settled, quote_literal_cstr(interval_text(row->lateness)), qualified_name(row->state_table), row->state_table),
+				true, 1);
+	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	if (n == 0)
+		line(explanation, "  Open sessions: none");
+	else
+		line(explanation, "  Open sessions: " INT64_FORMAT ", the first of them final at watermark %s", n,
+			 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
+	SPI_finish();
+}
+
+/* Sessions: what makes and ends them. */
+static void
+explain_sessions(Explanation *explanation)
+{
+	const ViewSpec *spec = explanation->spec;
+	const Interval *lateness = explanation->row->lateness;
+	List	   *context = deparse_context_for("state", explanation->row->state_table);
+	char	   *gap = interval_text(DatumGetIntervalP(spec->window.session.interval->constvalue));
+
+	line(explanation, "  Session: [%s, %s + %s); a row exactly that long after the last begins a new one",
+		 quote_identifier(spec->keys[spec->window.key].column.name), quote_identifier(spec->window.session.last.name), gap);
+	if (lateness == NULL)
+		line(explanation, "  No lateness: no row is late and no session becomes final");
+	else
+	{
+		line(explanation, "  A row is late when its time + %s + %s <= watermark", gap, interval_text(lateness));
+		line(explanation, "  A session is final when its end + %s + %s <= watermark: no row that is not late can touch it then",
+			 gap, interval_text(lateness));
+		explain_open_sessions(explanation, context);
+	}
+	line(explanation, "  Shown: %s", explanation->row->emit_close ? "final sessions only" : "every session, as it is now");
+}
+
 static void
 explain_window(Explanation *explanation)
 {
@@ -168,6 +236,11 @@ explain_window(Explanation *explanation)
 	if (spec->window.kind == WINDOW_NONE)
 	{
 		line(explanation, "  No window: no row is late and no group becomes final");
+		return;
+	}
+	if (spec->window.kind == WINDOW_SESSION)
+	{
+		explain_sessions(explanation);
 		return;
 	}
 	line(explanation, "  Window: [%s, %s)", quote_identifier(spec->keys[spec->window.key].column.name),

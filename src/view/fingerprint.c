@@ -23,18 +23,31 @@
 #include "compat.h"
 #include "view/definition.h"
 
+#define FIRST_WINDOW_PARAM	100000	/* beyond the numbers that columns of a source can get */
+
 /* Columns in order of first use. */
 typedef struct Numbering
 {
 	List	   *columns;		/* of Var */
 } Numbering;
 
-/* Var -> $n */
+/* Var -> $n; a column of the window keeps its own number, with a type of its own beside all others */
 static Node *
 number_columns(Node *node, Numbering *numbering)
 {
 	if (node == NULL)
 		return NULL;
+	if (IsA(node, Var) && ((Var *) node)->varno == WINDOW_VARNO)
+	{
+		Param	   *param = makeNode(Param);
+
+		param->paramkind = PARAM_EXTERN;
+		param->paramid = FIRST_WINDOW_PARAM + ((Var *) node)->varattno;
+		param->paramtype = ((Var *) node)->vartype;
+		param->paramtypmod = -1;
+		param->location = -1;
+		return (Node *) param;
+	}
 	if (IsA(node, Var))
 	{
 		Var		   *var = (Var *) node;
@@ -69,6 +82,20 @@ append_expression(StringInfo body, const char *label, Node *expr, Numbering *num
 					 deparse_expression(number_columns(expr, numbering), NIL, false, true));
 }
 
+/* A window's call: which function, and each of its arguments. */
+static void
+append_window(StringInfo body, const WindowCall *window, Numbering *numbering)
+{
+	ListCell   *lc;
+
+	appendStringInfo(body, "window %s\n", get_func_name(window->function));
+	append_expression(body, "time", (Node *) window->time, numbering);
+	foreach(lc, window->args)
+		append_expression(body, "argument", lfirst(lc), numbering);
+	foreach(lc, window->partition)
+		append_expression(body, "partition", lfirst(lc), numbering);
+}
+
 /* WHERE, GROUP BY, target list and HAVING with numbered columns. */
 static void
 append_body(StringInfo body, const Definition *definition, Numbering *numbering)
@@ -77,6 +104,8 @@ append_body(StringInfo body, const Definition *definition, Numbering *numbering)
 
 	foreach(lc, definition->quals)
 		append_expression(body, "where", lfirst(lc), numbering);
+	if (definition->window != NULL)
+		append_window(body, definition->window, numbering);
 	foreach(lc, definition->tlist)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);

@@ -53,6 +53,8 @@ state_table_sql(const ViewSpec *spec, const char *schema, const char *state)
 	appendStringInfo(&sql, "CREATE TABLE %s (", quote_qualified_identifier(schema, state));
 	for (int i = 0; i < spec->nkeys; i++)
 		append_column(&sql, &spec->keys[i].column);
+	if (spec->window.kind == WINDOW_SESSION)
+		append_column(&sql, &spec->window.session.last);
 	for (int i = 0; i < spec->naggregates; i++)
 		for (int j = 0; j < spec->aggregates[i].nstate; j++)
 			append_column(&sql, &spec->aggregates[i].state[j]);
@@ -107,7 +109,7 @@ final_condition(const ViewSpec *spec, Oid state, const Interval *lateness, List 
 {
 	char	   *end = deparse_expression((Node *) spec->window.end, context, false, false);
 
-	Assert(spec->keys[spec->window.key].column.attnum == 1);
+	Assert(spec->window.kind == WINDOW_SESSION || spec->keys[spec->window.key].column.attnum == 1);
 	if (spec->window.time_type == TIMESTAMPOID)
 		end = psprintf("(%s AT TIME ZONE 'UTC')", end);
 	return psprintf("%s + %s::pg_catalog.interval <= (SELECT deltaflow.watermark_of(%s::pg_catalog.regclass))",

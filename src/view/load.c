@@ -136,6 +136,8 @@ state_table_fits(TupleDesc desc, const ViewSpec *spec)
 	for (int i = 0; i < spec->nkeys; i++)
 		if (!column_fits(desc, &spec->keys[i].column))
 			return false;
+	if (spec->window.kind == WINDOW_SESSION && !column_fits(desc, &spec->window.session.last))
+		return false;
 	for (int i = 0; i < spec->naggregates; i++)
 		for (int j = 0; j < spec->aggregates[i].nstate; j++)
 			if (!column_fits(desc, &spec->aggregates[i].state[j]))

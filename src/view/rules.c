@@ -28,6 +28,7 @@
 
 #include "compat.h"
 #include "view/rules.h"
+#include "view/session_window.h"
 
 /* A rule about one query level. */
 typedef ViewRefusal *(*QueryRule) (Query *query);
@@ -121,17 +122,6 @@ no_distinct(Query *query)
 }
 
 static ViewRefusal *
-no_window_function(Query *query)
-{
-	if (!query->hasWindowFuncs)
-		return NULL;
-	return refuse(location_of(query, T_WindowFunc),
-				  "window functions are not supported in the definition of a continuous view",
-				  "Their value depends on other rows of the answer.",
-				  "Put the window function in the query that reads the live view.");
-}
-
-static ViewRefusal *
 no_limit(Query *query)
 {
 	Node	   *limit = query->limitCount ? query->limitCount : query->limitOffset;
@@ -183,6 +173,13 @@ no_modification(Query *query)
 }
 
 /* ---- rules of the outermost level ---- */
+
+/* At lower levels session_window.c judges them. */
+static ViewRefusal *
+no_window_function(Query *query)
+{
+	return query->hasWindowFuncs ? session_window_refuse_here(location_of(query, T_WindowFunc)) : NULL;
+}
 
 /* At lower levels an ORDER BY changes nothing and is ignored. */
 static ViewRefusal *
@@ -237,10 +234,10 @@ no_inner_aggregation(Query *query)
 }
 
 static const QueryRule every_level[] = {
-	no_set_operation, no_modification, no_distinct, no_window_function, no_limit,
+	no_set_operation, no_modification, no_distinct, no_limit,
 	no_row_lock, no_sublink, no_set_returning_function,
 };
-static const QueryRule outermost_level[] = {no_order_by, no_grouping_sets, must_aggregate};
+static const QueryRule outermost_level[] = {no_window_function, no_order_by, no_grouping_sets, must_aggregate};
 static const QueryRule lower_levels[] = {no_inner_aggregation};
 
 static ViewRefusal *

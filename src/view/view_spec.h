@@ -94,14 +94,26 @@ typedef struct PaneSpec
 	Timestamp	origin;			/* a border of windows and panes, in the time's type */
 } PaneSpec;
 
+/*
+ * A session's columns are the keys of PARTITION BY, its first time (the last of keys[]),
+ * its last time, and the aggregates.
+ */
+typedef struct SessionSpec
+{
+	int64		gap;			/* microseconds */
+	Const	   *interval;		/* the same as given */
+	StateColumn last;
+} SessionSpec;
+
 typedef struct WindowSpec
 {
 	WindowKind	kind;
-	int			key;			/* which of keys[] is the window's (the pane's) start */
+	int			key;			/* which of keys[] is the window's (the pane's) start, the session's first time */
 	Expr	   *time;			/* the event time expression, over source columns (varno 1) */
 	Oid			time_type;		/* timestamptz or timestamp (date_trunc of date is over a cast) */
 	Expr	   *end;			/* window's (pane's) end from its start: Var(varno 1, attno 1) is the start */
 	PaneSpec	panes;			/* of WINDOW_PANES */
+	SessionSpec session;		/* of WINDOW_SESSION; its `end` is over the state row: final once end + lateness <= watermark */
 } WindowSpec;
 
 typedef struct ViewSpec
