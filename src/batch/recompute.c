@@ -46,9 +46,9 @@ delete_groups(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
 	SPI_execute(psprintf("DELETE FROM %s%s", live_rows_relation(view->state_table), condition), false, 0);
 }
 
-/* Makes scans of a topic end where its pipeline stands. */
+/* Makes scans of a topic end where its pipeline stands, and give the rows that are the view's. */
 static void
-bound_topic_scan(const ViewRow *view, Oid topic)
+bound_topic_scan(const ViewRow *view, const ViewSpec *spec)
 {
 	List	   *positions = position_list(view->pipeline_id);
 	int			n = list_length(positions);
@@ -62,7 +62,8 @@ bound_topic_scan(const ViewRow *view, Oid topic)
 		first[i] = (KafkaPosition) {row->partition, row->first_offset};
 		next[i] = (KafkaPosition) {row->partition, row->next_offset};
 	}
-	scan_bounds_set(topic, first, n, next, n);
+	scan_bounds_set(spec->source_relid, first, n, next, n);
+	scan_bounds_columns(spec->source_relid, spec->source_columns);
 }
 
 /* Folds the source's rows of the range into the emptied state. */
@@ -73,7 +74,7 @@ fill_groups(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
 	bool		topic = is_topic(spec->source_relid);
 
 	if (topic)
-		bound_topic_scan(view, spec->source_relid);
+		bound_topic_scan(view, spec);
 	live_view_fill(live, spec->source_relid, range_over_source(spec, range));
 	if (topic)
 		scan_bounds_clear();

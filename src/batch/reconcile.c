@@ -171,9 +171,9 @@ register_late_rows(const ViewRow *view)
 		elog(ERROR, "could not register the late rows of a view");
 }
 
-/* Makes scans of the topic end at the positions that the caller's snapshot shows. */
+/* Makes scans of the topic end at the positions that the caller's snapshot shows, and give the rows that are the view's. */
 static void
-bound_topic_scan(const ViewRow *view, Oid topic)
+bound_topic_scan(const ViewRow *view, const ViewSpec *spec)
 {
 	KafkaPosition *first;
 	KafkaPosition *next;
@@ -194,7 +194,8 @@ bound_topic_scan(const ViewRow *view, Oid topic)
 		first[i].offset = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
 		next[i].offset = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &isnull));
 	}
-	scan_bounds_set(topic, first, n, next, n);
+	scan_bounds_set(spec->source_relid, first, n, next, n);
+	scan_bounds_columns(spec->source_relid, spec->source_columns);
 }
 
 void
@@ -208,7 +209,7 @@ batch_reconcile(const ViewRow *view, const TimeRange *range, ReturnSetInfo *resu
 	SPI_connect();
 	register_late_rows(view);
 	if (topic)
-		bound_topic_scan(view, spec->source_relid);
+		bound_topic_scan(view, spec);
 	if (SPI_execute(comparison(view, spec, range), true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not compare a view with its definition");
 	if (topic)

@@ -156,8 +156,17 @@ extern uint64 epoch_prune_before(int64 pipeline_id, TimestampTz before, int max_
 
 #include "format/format.h"
 #include "kafka/record.h"
-extern void dead_letter_insert(int64 pipeline_id, const char *name, const char *topic,
-							   const KafkaRecord *record, const Refusal *why, int attempts);
+
+/* Whose dead letter it is: a pipeline's, or one view's of a topic. */
+typedef struct DeadLetterOf
+{
+	int64		pipeline_id;
+	int64		view_id;		/* 0: the pipeline's, so that of all its views */
+	const char *name;			/* of the pipeline */
+	const char *topic;
+} DeadLetterOf;
+extern void dead_letter_insert(const DeadLetterOf *of, const KafkaRecord *record, const Refusal *why, int attempts);
+extern bool dead_letter_exists(const DeadLetterOf *of, const KafkaRecord *record);	/* this one's, or its pipeline's */
 extern void late_row_insert(int64 view_id, int64 epoch, const char *topic, const KafkaRecord *record,
 							TimestampTz event_time, TimestampTz window_start, TimestampTz window_end,
 							const char *row_json);

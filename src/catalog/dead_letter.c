@@ -96,24 +96,39 @@ headers_json(const KafkaRecord *record)
 	return json.data;
 }
 
+bool
+dead_letter_exists(const DeadLetterOf *of, const KafkaRecord *record)
+{
+	static Statement find = {
+		"SELECT 1 FROM deltaflow.dead_letter WHERE pipeline_id = $1 AND topic = $2 AND partition = $3 "
+		"AND record_offset = $4 AND (view_id IS NULL OR view_id = $5) LIMIT 1",
+		5, {INT8OID, TEXTOID, INT4OID, INT8OID, INT8OID}
+	};
+	Datum		values[] = {
+		Int64GetDatum(of->pipeline_id), CStringGetTextDatum(of->topic), Int32GetDatum(record->partition),
+		Int64GetDatum(record->offset), Int64GetDatum(of->view_id)
+	};
+
+	return statement_execute(&find, values, NULL) > 0;
+}
+
 void
-dead_letter_insert(int64 pipeline_id, const char *name, const char *topic,
-				   const KafkaRecord *record, const Refusal *why, int attempts)
+dead_letter_insert(const DeadLetterOf *of, const KafkaRecord *record, const Refusal *why, int attempts)
 {
 	static Statement insert = {
 		"INSERT INTO deltaflow.dead_letter (pipeline_id, name, topic, partition, record_offset, record_time, "
-		"key, value, headers, stage, sqlstate, message, detail, column_name, attempts) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15)",
-		15, {INT8OID, TEXTOID, TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, TEXTOID, TEXTOID,
-		TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID}
+		"key, value, headers, stage, sqlstate, message, detail, column_name, attempts, view_id) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15, $16)",
+		16, {INT8OID, TEXTOID, TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, TEXTOID, TEXTOID,
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT8OID}
 	};
-	bool		isnull[15] = {false};
-	Datum		values[15];
+	bool		isnull[16] = {false};
+	Datum		values[16];
 	TimestampTz time = 0;
 
-	values[0] = Int64GetDatum(pipeline_id);
-	values[1] = CStringGetTextDatum(name);
-	values[2] = CStringGetTextDatum(topic);
+	values[0] = Int64GetDatum(of->pipeline_id);
+	values[1] = CStringGetTextDatum(of->name);
+	values[2] = CStringGetTextDatum(of->topic);
 	values[3] = Int32GetDatum(record->partition);
 	values[4] = Int64GetDatum(record->offset);
 	isnull[5] = !record_time(record, &time);
@@ -127,5 +142,7 @@ dead_letter_insert(int64 pipeline_id, const char *name, const char *topic,
 	values[12] = readable_argument(why->detail, &isnull[12]);
 	values[13] = text_argument(why->column, &isnull[13]);
 	values[14] = Int32GetDatum(attempts);
+	values[15] = Int64GetDatum(of->view_id);
+	isnull[15] = of->view_id == 0;
 	statement_execute(&insert, values, isnull);
 }

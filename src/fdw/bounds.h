@@ -24,7 +24,7 @@ extern void scan_bounds_clear(void);
 
 /*
  * With bounds set: columns that those scans decode even if their query does not
- * need them, so that they leave out exactly the records the pipeline set aside.
+ * need them: what a view's definition reads decides which records are its rows.
  */
 extern void scan_bounds_columns(Oid topic_relid, const Bitmapset *columns);
 

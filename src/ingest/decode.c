@@ -3,7 +3,7 @@
  *		Records of a chunk to rows, or to dead letters.
  *
  * For each record, in order: is it new (offset >= next expected), is it known to
- * be bad, can it be read, does the filter want it, what is it in the target's
+ * be bad, can it be read (by all views, or else by which: row_of_view.c), does the filter want it, what is it in the target's
  * columns.  Each record is counted exactly once in its partition's books; those
  * that become rows are counted as applied when they are stored.
  *
@@ -21,29 +21,37 @@
 #include "format/refusal.h"
 #include "ingest/pipeline.h"
 
+/* With on_error stop, a record that cannot be taken ends the attempt. */
+void
+chunk_stop_on_error(Pipeline *pipeline, const KafkaRecord *record, const Refusal *why)
+{
+	if (pipeline->topic->on_error != ON_ERROR_STOP)
+		return;
+	pipeline->attempt.record = record - pipeline->batch->records;
+	ereport(ERROR,
+			(errcode(why->sqlstate),
+			 errmsg_internal("%s", why->message),
+			 why->detail != NULL ? errdetail_internal("%s", why->detail) : 0));
+}
+
 /* Sets a record aside, as the topic's on_error says; its dead letter is written at the end of the chunk. */
 void
 chunk_refuse(Pipeline *pipeline, const KafkaRecord *record, const Refusal *why, int attempts)
 {
-	DeadRecord *dead = &pipeline->chunk.dead[pipeline->chunk.ndead++];
+	DeadRecord *dead;
 
-	if (pipeline->topic->on_error == ON_ERROR_STOP)
-	{
-		pipeline->attempt.record = record - pipeline->batch->records;
-		ereport(ERROR,
-				(errcode(why->sqlstate),
-				 errmsg_internal("%s", why->message),
-				 why->detail != NULL ? errdetail_internal("%s", why->detail) : 0));
-	}
+	chunk_stop_on_error(pipeline, record, why);
+	dead = &pipeline->chunk.dead[pipeline->chunk.ndead++];
 	dead->record = record;
 	dead->why = *why;
 	dead->attempts = attempts;
+	dead->view = NULL;
 	pipeline_partition(pipeline, record->partition)->now.dead++;
 }
 
-/* What an earlier attempt learnt about the record, NULL when nothing. */
-static const KnownBad *
-known_bad(const Pipeline *pipeline, const KafkaRecord *record)
+/* What an earlier attempt learnt about the record (for one view, or as a whole), NULL when nothing. */
+const KnownBad *
+known_bad(const Pipeline *pipeline, const KafkaRecord *record, const PipelineView *view)
 {
 	ListCell   *lc;
 
@@ -51,7 +59,7 @@ known_bad(const Pipeline *pipeline, const KafkaRecord *record)
 	{
 		const KnownBad *bad = lfirst(lc);
 
-		if (bad->partition == record->partition && bad->offset == record->offset)
+		if (bad->partition == record->partition && bad->offset == record->offset && bad->view == view)
 			return bad;
 	}
 	return NULL;
@@ -108,6 +116,30 @@ refuse_future(const Pipeline *pipeline, const KafkaRecord *record, TimestampTz e
 	return true;
 }
 
+/*
+ * Decodes the record for everybody who reads it; *why is set when it is a row of
+ * nobody.  What threw at an earlier attempt is not tried again, but may still be a row
+ * of some view.
+ */
+static bool
+decode_columns(Pipeline *pipeline, const KafkaRecord *record, int row,
+			   Datum *values, bool *isnull, Refusal *why, int *attempts)
+{
+	const KnownBad *bad = pipeline->known_bad != NIL ? known_bad(pipeline, record, NULL) : NULL;
+
+	pipeline->attempt.stage = STAGE_DECODE;
+	if (bad != NULL)
+	{
+		*why = bad->why;
+		*attempts = bad->attempts;
+		if (strcmp(why->stage, "decode") != 0)
+			return false;
+	}
+	else if (decoder_decode(pipeline->decoder, record, values, isnull, why))
+		return true;
+	return views_read_apart(pipeline) && decode_for_views(pipeline, record, row);
+}
+
 /* Decodes one new record into row `row` of the chunk; false when it gives none. */
 static bool
 decode_record(Pipeline *pipeline, const KafkaRecord *record, int row)
@@ -117,16 +149,17 @@ decode_record(Pipeline *pipeline, const KafkaRecord *record, int row)
 	Datum	   *values = source != NULL ? source->tts_values : row_values(chunk->rows, row);
 	bool	   *isnull = source != NULL ? source->tts_isnull : row_isnull(chunk->rows, row);
 	Refusal		why = {0};
+	int			attempts = 1;
 
-	pipeline->attempt.stage = STAGE_DECODE;
-	if (!decoder_decode(pipeline->decoder, record, values, isnull, &why))
+	if (!decode_columns(pipeline, record, row, values, isnull, &why, &attempts))
 	{
-		chunk_refuse(pipeline, record, &why, 1);
+		chunk_refuse(pipeline, record, &why, attempts);
 		return false;
 	}
 	chunk->event_time[row] = event_time_of(pipeline->topic, values, isnull);
 	if (refuse_future(pipeline, record, chunk->event_time[row], &why))
 	{
+		forget_views_of_record(pipeline, record, row);
 		chunk_refuse(pipeline, record, &why, 1);
 		return false;
 	}
@@ -153,20 +186,17 @@ decode_chunk(Pipeline *pipeline)
 	MemoryContext before;
 
 	row_batch_reset(rows);
+	rows_of_views_reset(pipeline);
 	chunk->ndead = 0;
 	before = MemoryContextSwitchTo(rows->context);
 	for (int i = chunk->first; i < chunk->first + chunk->count; i++)
 	{
 		const KafkaRecord *record = &pipeline->batch->records[i];
-		const KnownBad *bad;
 
 		pipeline->attempt.record = i;
 		if (!count_in(pipeline, record))
 			continue;
-		bad = pipeline->known_bad != NIL ? known_bad(pipeline, record) : NULL;
-		if (bad != NULL)
-			chunk_refuse(pipeline, record, &bad->why, bad->attempts);
-		else if (decode_record(pipeline, record, rows->nrows))
+		if (decode_record(pipeline, record, rows->nrows))
 			rows->records[rows->nrows++] = record;
 	}
 	pipeline->attempt.record = -1;

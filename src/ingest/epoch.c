@@ -225,17 +225,28 @@ store_chunk(Pipeline *pipeline)
 	progress_stored(pipeline);
 }
 
-/* Records that gave no row, with the reason, into the catalog. */
+/* One record that gave no row, with the reason, into the catalog. */
+void
+keep_dead_letter(Pipeline *pipeline, const DeadRecord *dead)
+{
+	DeadLetterOf of = {pipeline->row->id, dead->view != NULL ? dead->view->row->id : 0, pipeline->row->name, pipeline->topic->name};
+
+	dead_letter_insert(&of, dead->record, &dead->why, dead->attempts);
+}
+
+/* Those of the chunk. */
 static void
 keep_dead_letters(Pipeline *pipeline)
 {
 	const Chunk *chunk = &pipeline->chunk;
+	ListCell   *lc;
 
 	if (pipeline->topic->on_error == ON_ERROR_SKIP)
 		return;
 	for (int i = 0; i < chunk->ndead; i++)
-		dead_letter_insert(pipeline->row->id, pipeline->row->name, pipeline->topic->name,
-						   chunk->dead[i].record, &chunk->dead[i].why, chunk->dead[i].attempts);
+		keep_dead_letter(pipeline, &chunk->dead[i]);
+	foreach(lc, chunk->dead_for_views)
+		keep_dead_letter(pipeline, lfirst(lc));
 }
 
 /* AFTER triggers run now, as the owner; see target_nothing_deferred for those that would wait for the commit. */

@@ -59,20 +59,20 @@ failure_is_infrastructure(int sqlstate, Stage stage)
 	return false;
 }
 
-/* Remembers that a record is bad, so that the next attempt sets it aside. */
+/* Remembers that a record is bad, as a whole or for one view, so that the next attempt sets it aside. */
 static void
-blame_record(Pipeline *pipeline, int index, Stage stage, const ErrorData *error)
+blame_record(Pipeline *pipeline, const KafkaRecord *record, PipelineView *view, Stage stage, const ErrorData *error)
 {
 	static const char *const stages[] = {
 		[STAGE_NONE] = "store", [STAGE_DECODE] = "decode", [STAGE_CHECK] = "check",
 		[STAGE_STORE] = "store", [STAGE_FOLD] = "store"
 	};
-	const KafkaRecord *record = &pipeline->batch->records[index];
 	MemoryContext before = MemoryContextSwitchTo(pipeline->retry);
 	KnownBad   *bad = palloc0(sizeof(KnownBad));
 
 	bad->partition = record->partition;
 	bad->offset = record->offset;
+	bad->view = view;
 	bad->attempts = pipeline->backoff.failures + 1;
 	bad->why.sqlstate = error->sqlerrcode;
 	bad->why.stage = stages[stage];
@@ -108,7 +108,7 @@ record_failed(Pipeline *pipeline, int index, Stage stage, const ErrorData *error
 {
 	if (pipeline->topic->on_error == ON_ERROR_STOP)
 		return stop_at_record(pipeline, index, error);
-	blame_record(pipeline, index, stage, error);
+	blame_record(pipeline, &pipeline->batch->records[index], pipeline->attempt.decoding, stage, error);
 	pipeline->limit_once = index + 1;
 	return EPOCH_AGAIN;
 }
@@ -164,6 +164,11 @@ pipeline_failed(Pipeline *pipeline, ErrorData *error)
 	if (attempt->stage == STAGE_FOLD)
 	{
 		pipeline_view_failed(pipeline, attempt->view, error);
+		return EPOCH_AGAIN;
+	}
+	if (attempt->old_record != NULL)
+	{
+		blame_record(pipeline, attempt->old_record, attempt->decoding, attempt->stage, error);
 		return EPOCH_AGAIN;
 	}
 	if (attempt->record >= 0)

@@ -4,8 +4,8 @@
  *
  * A consumer of its own reads [fill_next, fill_upto) of each partition; what was
  * polled before an epoch is folded in it, counted in the view's books, and released
- * when it commits.  One view is filled at a time.  A record that gives no row was a
- * dead letter when the pipeline consumed it: here it is only counted.
+ * when it commits.  One view is filled at a time.  A record is a row by what this view
+ * reads; when it is none it becomes a dead letter, unless it was one already.
  */
 #include "postgres.h"
 
@@ -135,19 +135,35 @@ fold_gathered(Pipeline *pipeline, PipelineView *view)
 	row_batch_reset(rows);
 }
 
-/* Decodes one old record into the next row; counts it when it gives none. */
+/* It is not a row of the view: a dead letter, if not one of an earlier filling or of the whole pipeline. */
 static void
-take_record(Pipeline *pipeline, const KafkaRecord *record, PositionRow *books)
+set_aside(Pipeline *pipeline, PipelineView *view, const KafkaRecord *record, const Refusal *why)
+{
+	DeadLetterOf of = {pipeline->row->id, view->row->id, pipeline->row->name, pipeline->topic->name};
+
+	if (pipeline->topic->on_error != ON_ERROR_SKIP && !dead_letter_exists(&of, record))
+		dead_letter_insert(&of, record, why, 1);
+}
+
+/* Decodes one old record into the next row, or counts it as dead. */
+static void
+take_record(Pipeline *pipeline, PipelineView *view, const KafkaRecord *record, PositionRow *books)
 {
 	RowBatch   *rows = pipeline->old_rows;
 	MemoryContext before = MemoryContextSwitchTo(rows->context);
 	Refusal		why;
 
 	books->consumed++;
-	if (decoder_decode(pipeline->decoder, record, row_values(rows, rows->nrows), row_isnull(rows, rows->nrows), &why))
+	pipeline->attempt.old_record = record;
+	if (view_decode(pipeline, view, record, row_values(rows, rows->nrows), row_isnull(rows, rows->nrows), &why))
 		rows->records[rows->nrows++] = record;
 	else
+	{
 		books->dead++;
+		set_aside(pipeline, view, record, &why);
+	}
+	pipeline->attempt.old_record = NULL;
+	pipeline->attempt.stage = STAGE_FOLD;
 	MemoryContextSwitchTo(before);
 }
 
@@ -183,7 +199,7 @@ fill_from_topic(Pipeline *pipeline, PipelineView *view)
 			if (books == NULL || record->offset < books->fill_next)
 				continue;
 			if (record->offset < books->fill_upto)
-				take_record(pipeline, record, books);
+				take_record(pipeline, view, record, books);
 			books->fill_next = Min(record->offset + 1, books->fill_upto);
 			if (pipeline->old_rows->nrows == pipeline->old_rows->capacity)
 				fold_gathered(pipeline, view);

@@ -49,6 +49,9 @@ typedef struct PipelineView
 	bool		filled_now;		/* this attempt folds the last of them */
 	FillPoint	fill_committed;
 	FillPoint	fill_now;
+	Decoder    *decoder;		/* of the columns that it alone reads; NULL until needed */
+	bool	   *not_rows;		/* of the chunk's rows, those that are none of this view's; row_of_view.c */
+	bool		has_not_rows;	/* any of them true */
 	char	   *error;			/* it failed: the next attempt records that, without it */
 	char	   *hint;
 } PipelineView;
@@ -59,6 +62,7 @@ typedef struct DeadRecord
 	const KafkaRecord *record;
 	Refusal		why;
 	int			attempts;
+	PipelineView *view;			/* a row of others; NULL: a row of nobody */
 } DeadRecord;
 
 /* A record that made an attempt fail: the next one sets it aside at once. */
@@ -66,6 +70,7 @@ typedef struct KnownBad
 {
 	int32		partition;
 	int64		offset;
+	PipelineView *view;			/* bad for this one; NULL: as a whole */
 	Refusal		why;
 	int			attempts;
 } KnownBad;
@@ -79,6 +84,7 @@ typedef struct Chunk
 	TimestampTz event_time[CHUNK_ROWS]; /* of each row; DT_NOBEGIN for none */
 	int			ndead;
 	DeadRecord	dead[CHUNK_ROWS];
+	List	   *dead_for_views; /* of DeadRecord *: rows all the same, of other views */
 } Chunk;
 
 typedef enum Stage
@@ -97,6 +103,8 @@ typedef struct Attempt
 	int			record;			/* in the batch of records; -1: no particular one */
 	int			row;			/* in the chunk's rows, while storing; -1: no particular one */
 	PipelineView *view;			/* in STAGE_FOLD */
+	PipelineView *decoding;		/* in STAGE_DECODE: for this one alone; NULL: for all */
+	const KafkaRecord *old_record;	/* being filled in, not of the batch; NULL: none */
 	int			taken;			/* records of the batch begun with */
 	bool		full;			/* it stopped at a limit: more is waiting */
 	bool		reload;			/* the catalog has moved on: nothing was done */
@@ -190,6 +198,17 @@ extern Pipeline *pipeline_open(int64 id, bool nested);
 /* decode.c: records to rows */
 extern void decode_chunk(Pipeline *pipeline);
 extern void chunk_refuse(Pipeline *pipeline, const KafkaRecord *record, const Refusal *why, int attempts);
+extern void chunk_stop_on_error(Pipeline *pipeline, const KafkaRecord *record, const Refusal *why);
+extern const KnownBad *known_bad(const Pipeline *pipeline, const KafkaRecord *record, const PipelineView *view);
+
+/* row_of_view.c: records that are rows for some views over a topic and not for others */
+extern bool views_read_apart(const Pipeline *pipeline); /* more than one view reads the topic */
+extern void rows_of_views_reset(Pipeline *pipeline);
+extern bool decode_for_views(Pipeline *pipeline, const KafkaRecord *record, int row);	/* false: a row of none */
+extern void forget_views_of_record(Pipeline *pipeline, const KafkaRecord *record, int row); /* a row of none after all */
+extern bool view_decode(Pipeline *pipeline, PipelineView *view, const KafkaRecord *record,
+						Datum *values, bool *isnull, Refusal *why);
+extern Decoder *view_decoder(Pipeline *pipeline, PipelineView *view);
 
 /* event_time.c: the watermark, who holds it, and the future guard */
 extern bool event_time_is_future(const Pipeline *pipeline, const KafkaRecord *record, TimestampTz event_time);
@@ -198,6 +217,8 @@ extern bool event_time_is_idle(const Pipeline *pipeline, const Partition *partit
 extern TimestampTz event_time_watermark(const Pipeline *pipeline);	/* as of the end of the attempt */
 extern void event_time_look(Pipeline *pipeline);	/* asks the broker about silent partitions when that matters */
 extern long event_time_due_ms(const Pipeline *pipeline);	/* until a partition may be idle; LONG_MAX: none */
+
+extern void keep_dead_letter(Pipeline *pipeline, const DeadRecord *dead);
 
 /* progress.c: offsets, books, watermark */
 extern void progress_begin(Pipeline *pipeline);

@@ -21,6 +21,7 @@ typedef struct RowBatch
 	int			capacity;
 	Datum	   *values;			/* capacity * natts */
 	bool	   *isnull;
+	const bool *skip;			/* rows that are none of the reader's; NULL: all are */
 	const KafkaRecord **records;	/* where each row came from; NULL entries when rows come from a table */
 	MemoryContext context;		/* by-reference values; reset by row_batch_reset */
 } RowBatch;

@@ -266,6 +266,9 @@ enter_fates(Pipeline *pipeline, PipelineView *view, const FoldResult *result)
 			case 'l':
 				books->late++;
 				break;
+			case 'n':
+				books->dead++;
+				break;
 			default:
 				books->filtered++;
 		}
@@ -291,6 +294,7 @@ views_fold(Pipeline *pipeline)
 			continue;
 		pipeline->attempt.view = view;
 		before = identity_become(view->owner, view->row->pinned);
+		rows->skip = view->has_not_rows ? view->not_rows : NULL;
 		/* a view without lateness takes every row, however old */
 		live_view_fold(view->live, rows, view->row->lateness != NULL ? pipeline->row->watermark : DT_NOBEGIN,
 					   view->row->lateness, &result);
@@ -299,6 +303,7 @@ views_fold(Pipeline *pipeline)
 		if (view->now != NULL)
 			enter_fates(pipeline, view, &result);
 	}
+	rows->skip = NULL;
 	pipeline->attempt.view = NULL;
 	pipeline->attempt.stage = STAGE_NONE;
 }

@@ -35,7 +35,7 @@ typedef struct FoldResult
 	int			filtered;		/* WHERE was not true */
 	int			nlate;
 	LateRow    *late;			/* valid until the next call */
-	char	   *fate;			/* per row of the batch: 'a', 'f' or 'l'; valid until the next call */
+	char	   *fate;			/* per row of the batch: 'a', 'f', 'l', or 'n' for none of this view's; valid until the next call */
 } FoldResult;
 
 /*

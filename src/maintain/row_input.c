@@ -213,6 +213,11 @@ row_input_fill(RowInput *input, const RowBatch *rows, int *next, FoldChunk *chun
 		int			row = *next;
 		int			at = chunk->nrows * ninputs;
 
+		if (unlikely(rows->skip != NULL && rows->skip[row]))
+		{
+			fate[row] = 'n';
+			continue;
+		}
 		point_at(input, rows, row);
 		if (input->where != NULL && !ExecQual(input->where, input->context))
 		{

@@ -146,10 +146,12 @@ COMMENT ON VIEW deltaflow.epochs IS 'the log of epochs: what each took, and the 
 
 -- Records that are not rows.  They outlive their ingest; then only readers of everything see them.
 CREATE VIEW deltaflow.dead_letters WITH (security_barrier) AS
-    SELECT d.id, d.at, d.name, d.topic, d.partition, d.record_offset, d.record_time, d.key, d.value, d.headers,
+    SELECT d.id, d.at, coalesce(v.live::text, d.name) AS name, d.topic, d.partition, d.record_offset, d.record_time, d.key, d.value, d.headers,
            d.stage, d.sqlstate, d.message, d.detail, d.column_name, d.attempts, d.replayed_at
-    FROM deltaflow.dead_letter d LEFT JOIN deltaflow.pipeline p ON p.id = d.pipeline_id
-    WHERE deltaflow.may_see(coalesce(p.target, p.topic), 'pg_read_all_data');
+    FROM deltaflow.dead_letter d
+    LEFT JOIN deltaflow.pipeline p ON p.id = d.pipeline_id
+    LEFT JOIN deltaflow.view v ON v.id = d.view_id
+    WHERE deltaflow.may_see(coalesce(v.live, p.target, p.topic), 'pg_read_all_data');
 COMMENT ON VIEW deltaflow.dead_letters IS 'records that could not be decoded or stored, each with its reason';
 
 -- Rows that came after their window was final.

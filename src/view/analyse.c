@@ -132,6 +132,7 @@ finish_inputs(Analysis *analysis)
 
 	pull_varattnos((Node *) spec->input_tlist, 1, &columns);
 	pull_varattnos((Node *) spec->where, 1, &columns);
+	columns = bms_add_members(columns, analysis->definition->also_read);
 	while ((column = bms_next_member(columns, column)) >= 0)
 		spec->source_columns = bms_add_member(spec->source_columns, column + FirstLowInvalidHeapAttributeNumber);
 }

@@ -29,6 +29,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/rel.h"
@@ -120,12 +121,16 @@ static ViewRefusal *
 flatten_cte(const RangeTblEntry *rte, const Scope *scope, Definition *definition)
 {
 	CommonTableExpr *cte = find_cte(rte, &scope);
+	ViewRefusal *refusal;
 
 	if (cte->cterecursive)
 		return refuse(cte->location, "recursive queries are not supported in the definition of a continuous view",
 					  "A recursive answer does not follow from each row alone.",
 					  "Use a common table expression that only selects and filters.");
-	return flatten(castNode(Query, cte->ctequery), scope, false, definition);
+	refusal = flatten(castNode(Query, cte->ctequery), scope, false, definition);
+	if (cte->ctematerialized == CTEMaterializeAlways && refusal == NULL)
+		pull_varattnos((Node *) definition->tlist, 1, &definition->also_read);
+	return refusal;
 }
 
 /* FROM names a relation: the source itself, or a plain view over it. */

@@ -38,6 +38,7 @@ typedef struct Definition
 	List	   *tlist;			/* TargetEntry, junk included */
 	List	   *group_clause;	/* SortGroupClause, as written */
 	Node	   *having;
+	Bitmapset  *also_read;		/* columns of the source that batch reads without need: below AS MATERIALIZED */
 } Definition;
 
 /* NULL, or why the definition does not come down to one source.  Checks SELECT privileges on the way. */
