@@ -6,10 +6,12 @@
  *
  * The same seed gives the same records.  Event time begins at a fixed morning and
  * runs `speed` seconds per second of the clock; records are sent at `rate` a second
- * (0: as fast as possible).  Every record's time is off by up to 20 s; one in 300
- * comes a quarter of an hour late; one in 3,000 is broken in one of five ways.
+ * (0: as fast as possible).  Traffic comes in waves of half an hour.  Every record's
+ * time is off by up to 20 s; one in 300 comes a quarter of an hour late; one in 3,000
+ * is broken in one of five ways.
  * It ends with a line of what was sent: events, broken, and the sum of good tolls.
  */
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +27,7 @@
 #define LATE_MS			(15 * 60 * 1000)
 #define ONE_IN_BROKEN	3000
 #define MORNING_MS		INT64_C(1409814000000)	/* 2014-09-04 07:00 UTC */
+#define WAVE_MS			1800000	/* from one rush to the next */
 
 typedef struct Settings
 {
@@ -60,6 +63,13 @@ static int64_t
 random_below(uint64_t *state, int64_t limit)
 {
 	return (int64_t) (next_random(state) % (uint64_t) limit);
+}
+
+/* Traffic comes in waves: the time of the morning passes slowly where cars are dense. */
+static int64_t
+in_waves(int64_t ms)
+{
+	return ms + (int64_t) (WAVE_MS / 12 * sin(2 * M_PI * ms / WAVE_MS));
 }
 
 /* Booth 1 is the busy one. */
@@ -242,7 +252,7 @@ main(int argc, char **argv)
 	for (long n = 0; n < settings.events; n++)
 	{
 		char		text[256];
-		Car			car = next_car(&state, MORNING_MS + n * 1000 / per_second * settings.speed);
+		Car			car = next_car(&state, MORNING_MS + in_waves(n * 1000 / per_second * settings.speed));
 		bool		is_broken = n % ONE_IN_BROKEN == ONE_IN_BROKEN / 2;
 		int			len = format_record(&car, is_broken ? (int) (broken % 5) : -1, text, sizeof(text));
 
