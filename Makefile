@@ -14,7 +14,7 @@ CXX_SOURCES  = $(sort $(wildcard src/*/*.cpp))
 OBJS         = $(C_SOURCES:.c=.o) $(CXX_SOURCES:.cpp=.o)
 
 # The install script is assembled in this order: later files may use earlier objects.
-SQL_PARTS    = tables window fdw ingest view batch worker monitor
+SQL_PARTS    = tables window fdw ingest view pane batch worker monitor
 DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
 
 EXTRA_CLEAN  = $(OBJS:.o=.bc) build

@@ -16,12 +16,11 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "utils/array.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
 #include "maintain/aggregate_state.h"
-#include "maintain/float_sum.h"
+#include "maintain/merge.h"
 
 typedef struct FloatState
 {
@@ -76,50 +75,16 @@ float_argument(const Aggregate *aggregate, Datum value)
 static void
 combine_sum(Aggregate *aggregate, FloatSum *sum, Datum value, bool isnull)
 {
-	ArrayType  *array;
-	int			n;
-	int			done = 0;
-
-	if (isnull)
-		return;
-	array = DatumGetArrayTypeP(value);
-	n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	if (ARR_NDIM(array) != 1 || ARR_HASNULL(array) || ARR_ELEMTYPE(array) != FLOAT8OID ||
-		n > FLOAT_SUM_CANONICAL_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("stored sum of floats is malformed"),
-				 errhint("Recompute the view.")));
-	while (!float_sum_add_canonical(sum, (const double *) ARR_DATA_PTR(array), n, &done))
-		widen(aggregate, sum);
-	if ((Pointer) array != DatumGetPointer(value))
-		pfree(array);
+	if (!isnull)
+		float_array_add(sum, value, aggregate->context);
 }
 
 /* Makes a float8[] of the canonical form. */
 static void
 store_sum(const FloatSum *sum, bool none, Datum *value, bool *isnull)
 {
-	double		form[FLOAT_SUM_CANONICAL_MAX];
-	Size		size;
-	int			n;
-	ArrayType  *array;
-
 	*isnull = none;
-	*value = (Datum) 0;
-	if (none)
-		return;
-
-	n = float_sum_canonical(sum, form);
-	size = ARR_OVERHEAD_NONULLS(1) + n * sizeof(double);
-	array = palloc0(size);
-	SET_VARSIZE(array, size);
-	array->ndim = 1;
-	array->elemtype = FLOAT8OID;
-	ARR_DIMS(array)[0] = n;
-	ARR_LBOUND(array)[0] = 1;
-	memcpy(ARR_DATA_PTR(array), form, n * sizeof(double));
-	*value = PointerGetDatum(array);
+	*value = none ? (Datum) 0 : PointerGetDatum(float_array_of(sum));
 }
 
 /* Frees the wide integer, if any. */

@@ -6,6 +6,7 @@
  *		inputs = where(row) ? project(row) : filtered			row_input.c
  *		group  = cache[key(inputs)], or a new one				group_key.c, group_cache.c
  *		late   = group's window end + lateness <= watermark		window_limit.c
+ *				 by panes: late for some windows, another group for the rest
  *		group.states = step(group.states, arguments)			fold_*.c
  *	write, once per epoch:
  *		groups not known to be complete, in key order: find, combine
@@ -41,6 +42,8 @@
 
 #define NO_ROW	(-1)
 
+#define OPEN_FROM_KEY	1		/* of a view by panes */
+
 /* A context's child for what one epoch needs, and all else that lasts. */
 LiveView *
 live_view_open(const ViewSpec *spec, size_t cache_bytes)
@@ -58,6 +61,7 @@ live_view_open(const ViewSpec *spec, size_t cache_bytes)
 	view->context = context;
 	view->cache_bytes = cache_bytes;
 	view->windowed = spec->window.kind != WINDOW_NONE;
+	view->panes = spec->window.kind == WINDOW_PANES;
 	view->epoch_context = AllocSetContextCreate(context, "deltaflow live view epoch",
 												ALLOCSET_DEFAULT_SIZES);
 	view->keys = group_keys_create(spec);
@@ -203,11 +207,15 @@ live_view_load_group(LiveView *view, FoldGroup *group)
 	group->flags |= GROUP_COMPLETE;
 }
 
-/* The limit of the window that a key is of; NULL: there is none. */
-static const WindowLimit *
+/* The watermark from which on rows of this key's window are late. */
+static TimestampTz
 key_limit(LiveView *view, const Datum *keys, const bool *nulls)
 {
-	return view->windowed && !nulls[0] ? window_limits_of(view->limits, keys[0]) : NULL;
+	if (!view->windowed || nulls[0])
+		return DT_NOEND;
+	if (view->panes && DatumGetTimestamp(keys[OPEN_FROM_KEY]) != DT_NOBEGIN)
+		return window_limits_add_lateness(view->limits, DatumGetTimestamp(keys[OPEN_FROM_KEY]));
+	return window_limits_of(view->limits, keys[0])->limit;
 }
 
 /*
@@ -217,17 +225,17 @@ key_limit(LiveView *view, const Datum *keys, const bool *nulls)
 static FoldGroup *
 make_group(LiveView *view, const Datum *keys, const bool *nulls, uint32 hash, TimestampTz watermark)
 {
-	const WindowLimit *limit = key_limit(view, keys, nulls);
+	TimestampTz limit = key_limit(view, keys, nulls);
 	FoldGroup	   *group;
 
-	if (limit != NULL && limit->limit <= watermark && watermark != DT_NOBEGIN)
+	if (limit <= watermark && watermark != DT_NOBEGIN)
 		return NULL;
 
 	group = group_cache_add(view->cache, keys, nulls, hash);
-	if (limit != NULL)
+	if (view->windowed && !nulls[0])
 	{
-		group->order = limit->start;
-		group->late_limit = limit->limit;
+		group->order = DatumGetTimestamp(keys[0]);
+		group->late_limit = limit;
 	}
 	if (group_is_new(view, keys, nulls))
 		group->flags |= GROUP_COMPLETE;
@@ -255,16 +263,15 @@ live_view_add_late(LiveView *view, int row)
 	return &view->late[result->nlate++];
 }
 
-/* Notes a late row with its window. */
+/* Notes a row that is late for a window. */
 static void
-note_late(LiveView *view, const RowBatch *rows, int row, Datum start)
+note_late(LiveView *view, const RowBatch *rows, int row, TimestampTz start, TimestampTz end)
 {
-	const WindowLimit *limit = window_limits_of(view->limits, start);
 	LateRow    *late = live_view_add_late(view, row);
 	bool		isnull;
 
-	late->window_start = limit->start;
-	late->window_end = limit->end;
+	late->window_start = start;
+	late->window_end = end;
 	late->event_time = row_input_time(view->input, rows, row, &isnull);
 }
 
@@ -311,6 +318,51 @@ group_of_row(LiveView *view, int i, FoldGroup *last, TimestampTz watermark)
 	return group;
 }
 
+/*
+ * A row of the chunk whose pane has windows that are closed: it is late for those.  The
+ * others share a group that begins with the first of them; NULL: there are none.
+ */
+static FoldGroup *
+group_of_open_windows(LiveView *view, const RowBatch *rows, int i, TimestampTz watermark)
+{
+	FoldChunk  *chunk = &view->chunk;
+	Datum	   *keys = view->key_values + i * view->spec->nkeys;
+	bool	   *nulls = view->key_nulls + i * view->spec->nkeys;
+	WindowCursor windows;
+	WindowBounds window;
+
+	window_cursor_begin(&windows, &view->spec->window.panes.shape, DatumGetTimestamp(keys[0]));
+	while (window_cursor_next(&windows, &window))
+	{
+		if (window_limits_add_lateness(view->limits, window.end) > watermark)
+		{
+			chunk->values[chunk->input[i] + view->spec->keys[OPEN_FROM_KEY].input] = TimestampGetDatum(window.end);
+			view->hashes[i] = group_keys_read(view->keys, chunk->values + chunk->input[i],
+											  chunk->isnull + chunk->input[i], keys, nulls);
+			return group_of_row(view, i, NULL, watermark);
+		}
+		note_late(view, rows, chunk->row[i], window.start, window.end);
+	}
+	return NULL;
+}
+
+/* A row whose group is closed; what is left of it: a group for its open windows, or NULL. */
+static FoldGroup *
+take_late_row(LiveView *view, const RowBatch *rows, int i, TimestampTz watermark)
+{
+	FoldGroup	   *group = NULL;
+	Datum		start = view->key_values[i * view->spec->nkeys];
+
+	if (view->panes)
+		group = group_of_open_windows(view, rows, i, watermark);
+	else
+		note_late(view, rows, view->chunk.row[i], DatumGetTimestamp(start),
+				  window_limits_of(view->limits, start)->end);
+	if (group == NULL)
+		view->result->fate[view->chunk.row[i]] = 'l';
+	return group;
+}
+
 /* Finds the groups of a chunk's rows and takes the late ones out. */
 static void
 find_groups(LiveView *view, const RowBatch *rows, TimestampTz watermark)
@@ -327,10 +379,9 @@ find_groups(LiveView *view, const RowBatch *rows, TimestampTz watermark)
 		view->row = chunk->row[i];
 		group = group_of_row(view, i, last, watermark);
 		if (unlikely(group == NULL))
-		{
-			note_late(view, rows, chunk->row[i], view->key_values[i * view->spec->nkeys]);
+			group = take_late_row(view, rows, i, watermark);
+		if (unlikely(group == NULL))
 			continue;
-		}
 		if (!(group->flags & GROUP_DIRTY))
 		{
 			group_cache_mark_dirty(view->cache, group);
@@ -353,10 +404,8 @@ renew_limits(LiveView *view)
 	for (int64 i = 0; i < group_cache_count(view->cache); i++)
 	{
 		FoldGroup	   *group = group_cache_nth(view->cache, i);
-		const WindowLimit *limit = key_limit(view, group->keys, group_nulls(view->keys, group));
 
-		if (limit != NULL)
-			group->late_limit = limit->limit;
+		group->late_limit = key_limit(view, group->keys, group_nulls(view->keys, group));
 	}
 }
 

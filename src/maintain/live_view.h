@@ -19,7 +19,7 @@
 
 typedef struct LiveView LiveView;
 
-/* A row that came too late for its window. */
+/* A row that came too late for its window, or for one of its windows. */
 typedef struct LateRow
 {
 	int			row;			/* in the batch */
@@ -33,9 +33,9 @@ typedef struct FoldResult
 {
 	int			applied;
 	int			filtered;		/* WHERE was not true */
-	int			nlate;
+	int			nlate;			/* windows that overlap: one for each window of a row */
 	LateRow    *late;			/* valid until the next call */
-	char	   *fate;			/* per row of the batch: 'a', 'f', 'l', or 'n' for none of this view's; valid until the next call */
+	char	   *fate;			/* per row of the batch: 'a', 'f', (for all its windows) 'l', or 'n' for none of this view's; valid until the next call */
 } FoldResult;
 
 /*

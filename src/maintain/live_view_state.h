@@ -20,6 +20,7 @@ struct LiveView
 	MemoryContext epoch_context;
 	size_t		cache_bytes;
 	bool		windowed;
+	bool		panes;			/* of windows that overlap: keys[1] is open_from */
 	GroupKeys  *keys;
 	Aggregates *aggregates;
 	GroupCache *cache;

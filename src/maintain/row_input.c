@@ -7,6 +7,7 @@
  * a virtual slot is pointed at each row and compiled expressions run over it.
  *
  *	column of the source		copied
+ *	constant					copied
  *	start of the window			remembered where that can be done (window_start.c)
  *	anything else				one projection for all of them, straight into the chunk
  *
@@ -32,6 +33,13 @@ typedef struct PlainColumn
 	int			source;			/* attnum - 1 */
 } PlainColumn;
 
+/* An input column that is the same for all rows. */
+typedef struct ConstantColumn
+{
+	int			input;
+	const Const *value;
+} ConstantColumn;
+
 struct RowInput
 {
 	const ViewSpec *spec;
@@ -48,6 +56,8 @@ struct RowInput
 	WindowStart *start;			/* NULL: the window's start is among the computed */
 	int			nplain;
 	PlainColumn *plain;
+	int			nconstants;
+	ConstantColumn *constant;
 };
 
 /* Prepares an expression as the planner would. */
@@ -84,6 +94,12 @@ add_column(RowInput *input, TargetEntry *entry, int at, WindowLimits *limits)
 		input->plain[input->nplain].source = ((Var *) expr)->varattno - 1;
 		input->nplain++;
 	}
+	else if (IsA(expr, Const) && ((Const *) expr)->constbyval)
+	{
+		input->constant[input->nconstants].input = at;
+		input->constant[input->nconstants].value = (Const *) expr;
+		input->nconstants++;
+	}
 	else if (!add_window_start(input, expr, at, limits))
 		input->computed = lappend(input->computed,
 								  makeTargetEntry(expr, at + 1, NULL, false));
@@ -101,6 +117,7 @@ row_input_create(const ViewSpec *spec, WindowLimits *limits)
 	input->estate = CreateExecutorState();
 	input->context = CreateExprContext(input->estate);
 	input->plain = palloc0(Max(spec->ninputs, 1) * sizeof(PlainColumn));
+	input->constant = palloc0(Max(spec->ninputs, 1) * sizeof(ConstantColumn));
 	if (spec->where != NULL)
 		input->where = ExecInitQual(make_ands_implicit(planned(spec->where)), NULL);
 	if (spec->window.kind != WINDOW_NONE)
@@ -176,6 +193,13 @@ compute_inputs(RowInput *input, const Datum *source, const bool *source_null,
 
 		values[column.input] = source[column.source];
 		isnull[column.input] = source_null[column.source];
+	}
+	for (int i = 0; i < input->nconstants; i++)
+	{
+		ConstantColumn column = input->constant[i];
+
+		values[column.input] = column.value->constvalue;
+		isnull[column.input] = column.value->constisnull;
 	}
 	if (input->start != NULL)
 	{

@@ -4,7 +4,8 @@
  *
  * In comes a window's start; out come its end, by the view's own expression (days
  * and months in the view's time zone included), and end + lateness.  Both are
- * computed once for each of the few windows that are open at a time.
+ * computed once for each of the few windows that are open at a time.  Of a pane, the
+ * limit is that of the first of its windows: from there on rows need a closer look.
  *
  * A window so near the end of time that its end or limit cannot be written down never
  * closes: folding a row must not fail where the definition's own query does not.
@@ -35,6 +36,7 @@ struct WindowLimits
 	ExprState  *end;
 	TupleTableSlot *slot;		/* one column: the start */
 	int64		span;			/* about how long a window is */
+	const WindowShape *shape;	/* starts are those of panes; NULL: of windows */
 
 	bool		has_lateness;
 	Interval	lateness;
@@ -80,6 +82,7 @@ window_limits_create(const ViewSpec *spec)
 	int64		span;
 
 	limits->time_type = spec->window.time_type;
+	limits->shape = spec->window.kind == WINDOW_PANES ? &spec->window.panes.shape : NULL;
 	if (spec->window.kind == WINDOW_SESSION)
 		return limits;
 
@@ -122,7 +125,7 @@ window_limits_late_span(const WindowLimits *limits)
 
 /* end + lateness, as the SQL operator computes it, but not above LAST_LIMIT. */
 TimestampTz
-window_limits_add_lateness(WindowLimits *limits, TimestampTz end)
+window_limits_add_lateness(const WindowLimits *limits, TimestampTz end)
 {
 	PGFunction	add = limits->time_type == TIMESTAMPOID ?
 		timestamp_pl_interval : timestamptz_pl_interval;
@@ -132,7 +135,19 @@ window_limits_add_lateness(WindowLimits *limits, TimestampTz end)
 	if (end >= END_TIMESTAMP - limits->late_span)
 		return LAST_LIMIT;
 	return DatumGetTimestampTz(DirectFunctionCall2(add, TimestampTzGetDatum(end),
-												   IntervalPGetDatum(&limits->lateness)));
+												   IntervalPGetDatum(unconstify(Interval *, &limits->lateness))));
+}
+
+/* The end of the window of a pane that ends first. */
+static TimestampTz
+first_window_end(const WindowShape *shape, TimestampTz pane)
+{
+	WindowCursor cursor;
+	WindowBounds window;
+
+	window_cursor_begin(&cursor, shape, pane);
+	/* panes between windows have none, and no row gets there */
+	return window_cursor_next(&cursor, &window) ? window.end : pane;
 }
 
 /* Computes one window's limit. */
@@ -146,7 +161,8 @@ compute_limit(WindowLimits *limits, WindowLimit *limit, TimestampTz start)
 		limit->end = DT_NOEND;
 	else
 		limit->end = evaluate_end(limits, start);
-	limit->limit = window_limits_add_lateness(limits, limit->end);
+	limit->limit = window_limits_add_lateness(limits, limits->shape != NULL ?
+											  first_window_end(limits->shape, start) : limit->end);
 }
 
 /* Of the window that starts there. */

@@ -16,7 +16,7 @@ typedef struct WindowLimit
 	TimestampTz start;
 	TimestampTz end;
 	TimestampTz limit;			/* end + lateness: closed once this <= watermark */
-} WindowLimit;
+} WindowLimit;						/* of a pane: its start and end, and the limit of its first window */
 
 /* Lives in CurrentMemoryContext. */
 extern WindowLimits *window_limits_create(const ViewSpec *spec);
@@ -28,7 +28,7 @@ extern bool window_limits_set_lateness(WindowLimits *limits, const Interval *lat
 extern const WindowLimit *window_limits_of(WindowLimits *limits, Datum start);
 
 /* end + lateness of any end; above all watermarks but the last when it cannot be written down. */
-extern TimestampTz window_limits_add_lateness(WindowLimits *limits, TimestampTz end);
+extern TimestampTz window_limits_add_lateness(const WindowLimits *limits, TimestampTz end);
 
 /* About how many microseconds the lateness has, never too few. */
 extern int64 window_limits_late_span(const WindowLimits *limits);

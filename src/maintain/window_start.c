@@ -52,7 +52,9 @@ is_known_start(const ViewSpec *spec, Expr *start)
 
 	if (!IsA(spec->window.time, Var) || !IsA(start, FuncExpr))
 		return false;
-	if (call->funcid != F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ &&
+	/* the start of a pane is our own function, with its arguments in the same order */
+	if (spec->window.kind != WINDOW_PANES &&
+		call->funcid != F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ &&
 		call->funcid != F_DATE_BIN_INTERVAL_TIMESTAMP_TIMESTAMP &&
 		call->funcid != F_DATE_TRUNC_TEXT_TIMESTAMP &&
 		call->funcid != F_DATE_TRUNC_TEXT_TIMESTAMPTZ &&

@@ -32,6 +32,7 @@
 #include "compat.h"
 #include "view/aggregates.h"
 #include "view/definition.h"
+#include "view/pane_window.h"
 #include "view/rules.h"
 #include "view/session_window.h"
 #include "view/window_key.h"
@@ -41,8 +42,9 @@ typedef struct Analysis
 {
 	Definition *definition;
 	ViewSpec   *spec;
-	List	   *key_exprs;		/* Expr of keys[], as in the definition */
+	List	   *key_exprs;		/* Expr of keys[], as in the definition; NULL for hidden ones */
 	List	   *inputs;			/* Expr of the input columns, as in the definition */
+	List	   *shared;			/* those that others may use: the same, or NULL */
 	List	   *names;			/* String of the state columns named so far */
 	ViewRefusal *refusal;
 } Analysis;
@@ -99,14 +101,24 @@ input_column(Analysis *analysis, Expr *expr)
 	int			i = 0;
 	ListCell   *lc;
 
-	foreach(lc, analysis->inputs)
+	foreach(lc, analysis->shared)
 	{
 		if (equal(lfirst(lc), expr))
 			return i;
 		i++;
 	}
 	analysis->inputs = lappend(analysis->inputs, expr);
+	analysis->shared = lappend(analysis->shared, expr);
 	return i;
+}
+
+/* An input column that nothing else uses: folding may change it. */
+static int
+own_input_column(Analysis *analysis, Expr *expr)
+{
+	analysis->inputs = lappend(analysis->inputs, expr);
+	analysis->shared = lappend(analysis->shared, NULL);
+	return list_length(analysis->inputs) - 1;
 }
 
 static void
@@ -114,6 +126,7 @@ finish_inputs(Analysis *analysis)
 {
 	ViewSpec   *spec = analysis->spec;
 	Bitmapset  *columns = NULL;
+	List	   *quals;
 	int			column = -1;
 	ListCell   *lc;
 
@@ -124,8 +137,11 @@ finish_inputs(Analysis *analysis)
 		spec->input_tlist = lappend(spec->input_tlist,
 									makeTargetEntry(expr, ++spec->ninputs, NULL, false));
 	}
-	if (analysis->definition->quals != NIL)
-		spec->where = expression_planner(make_ands_explicit(copyObject(analysis->definition->quals)));
+	quals = copyObject(analysis->definition->quals);
+	if (spec->window.kind == WINDOW_PANES)
+		quals = lappend(quals, pane_window_condition(&spec->window));
+	if (quals != NIL)
+		spec->where = expression_planner(make_ands_explicit(quals));
 	if (spec->where != NULL && IsA(spec->where, Const) &&
 		!((Const *) spec->where)->constisnull && DatumGetBool(((Const *) spec->where)->constvalue))
 		spec->where = NULL;
@@ -154,27 +170,41 @@ equal_image(Oid type, Oid collation)
 		DatumGetBool(OidFunctionCall1Coll(function, collation, ObjectIdGetDatum(entry->btree_opintype)));
 }
 
+/* The next key.  hidden: the name of one that is not in the definition, else NULL. */
 static void
-fill_key(Analysis *analysis, const SortGroupClause *clause, Expr *expr, const char *name)
+fill_key(Analysis *analysis, const SortGroupClause *clause, Expr *expr, const char *hidden)
 {
 	ViewSpec   *spec = analysis->spec;
 	GroupKey   *key = &spec->keys[spec->nkeys++];
+	const char *name = hidden ? hidden : output_name(analysis->definition, (Node *) expr);
 	RegProcedure hash_right;
 
-	if (name == NULL)
-		name = output_name(analysis->definition, (Node *) expr);
 	key->column.name = unique_name(analysis, name ? name : psprintf("key_%d", spec->nkeys), "");
 	key->column.type = exprType((Node *) expr);
 	key->column.typmod = exprTypmod((Node *) expr);
 	key->column.collation = exprCollation((Node *) expr);
 	key->column.attnum = ++spec->nstate_columns;
-	key->input = input_column(analysis, expr);
+	key->input = hidden ? own_input_column(analysis, expr) : input_column(analysis, expr);
 	key->eq_function = get_opcode(clause->eqop);
 	key->sort_operator = clause->sortop;
 	if (!clause->hashable || !get_op_hash_functions(clause->eqop, &key->hash_function, &hash_right))
 		key->hash_function = InvalidOid;
 	key->equal_image = equal_image(key->column.type, key->column.collation);
-	analysis->key_exprs = lappend(analysis->key_exprs, expr);
+	analysis->key_exprs = lappend(analysis->key_exprs, hidden ? NULL : expr);
+}
+
+/* The pane and, for rows that were late for the first of its windows, from which one on they count. */
+static void
+fill_pane_keys(Analysis *analysis)
+{
+	WindowSpec *window = &analysis->spec->window;
+	SortGroupClause clause = {T_SortGroupClause};
+
+	get_sort_group_operators(window->time_type, true, true, false,
+							 &clause.sortop, &clause.eqop, NULL, &clause.hashable);
+	analysis->names = list_make2(makeString(WINDOW_START_COLUMN), makeString(WINDOW_END_COLUMN));
+	fill_key(analysis, &clause, pane_window_start(window), PANE_COLUMN);
+	fill_key(analysis, &clause, pane_window_open_from(window), OPEN_FROM_COLUMN);
 }
 
 /* Of sessions the time follows the keys of PARTITION BY: where the first and the last row of each are. */
@@ -209,6 +239,8 @@ analyse_keys(Analysis *analysis)
 	ListCell   *lc;
 
 	spec->keys = palloc0(sizeof(GroupKey) * (list_length(definition->group_clause) + 2));
+	if (spec->window.kind == WINDOW_PANES)
+		fill_pane_keys(analysis);
 	foreach(lc, definition->group_clause)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
@@ -230,7 +262,8 @@ analyse_keys(Analysis *analysis)
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
 		Expr	   *expr = get_sortgroupclause_tle(clause, definition->tlist)->expr;
 
-		if (i++ != window_clause && !is_window_var((Node *) expr))
+		/* what follows from the window alone is computed from it */
+		if (i++ != window_clause && !uses_window((Node *) expr))
 			fill_key(analysis, clause, expr, NULL);
 	}
 	if (spec->window.kind == WINDOW_SESSION)
@@ -366,6 +399,8 @@ over_state(Node *node, Analysis *analysis)
 		return (Node *) session_window_range(analysis->spec);
 	if (IsA(node, Aggref))
 		return (Node *) aggregate_final(find_aggregate(analysis->spec, (Aggref *) node));
+	if (IsA(node, Var) && ((Var *) node)->varno == WINDOW_VARNO)
+		return node;
 	if (IsA(node, Var))
 	{
 		analysis->refusal = refuse(((Var *) node)->location,
@@ -432,6 +467,8 @@ analyse_definition(Analysis *analysis)
 	analysis->refusal = check_expressions(analysis->definition);
 	if (analysis->refusal == NULL && window != NULL && window->kind == WINDOW_CALL_SESSION)
 		analysis->refusal = session_window_analyse(analysis->definition, &analysis->spec->window);
+	if (analysis->refusal == NULL && window != NULL && window->kind != WINDOW_CALL_SESSION)
+		analysis->refusal = pane_window_analyse(analysis->definition, &analysis->spec->window);
 	if (analysis->refusal == NULL)
 		analyse_keys(analysis);
 	if (analysis->refusal == NULL)

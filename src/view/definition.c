@@ -14,6 +14,9 @@
  *                                   |
  *              source t, WHERE c, GROUP BY a + 1, sum(b)
  *
+ * Beside the source FROM may have deltaflow.hop or cumulate, which give each row its
+ * windows: the call becomes Definition.window, its columns Vars of WINDOW_VARNO.
+ *
  * This is the only place that knows of range tables: whoever reads a Definition or a
  * ViewSpec sees one relation.  A level below the outermost one must be a projection
  * and filter, which is what makes the substitution right; rules.c says so, level by level.
@@ -23,7 +26,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -32,7 +37,9 @@
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "view/definition.h"
@@ -43,7 +50,9 @@
 typedef struct Level
 {
 	const Query *query;
-	int			from;			/* range table index of its one FROM item */
+	int			from;			/* range table index of its one FROM item that brings rows */
+	int			window;			/* of deltaflow.hop or cumulate beside it; 0: none */
+	List	   *conditions;		/* of the join between the two */
 	Oid			source_relid;	/* that item when it is the source, else InvalidOid */
 	List	   *inner;			/* target list of the level below, else NIL */
 	const WindowFunc *session;	/* its call of deltaflow.session, NULL: none met so far */
@@ -78,23 +87,138 @@ view_definition(Oid batch_relid)
 	return query;
 }
 
-/* The one FROM item's range table index; 0 with a refusal when there are none or several. */
-static int
-only_from_item(const Query *query, ViewRefusal **refusal)
+/* Functions that give windows, by their names in our schema. */
+static const struct
 {
-	List	   *from = query->jointree->fromlist;
+	const char *name;
+	WindowCallKind kind;
+}			window_functions[] =
+{
+	{"hop", WINDOW_CALL_HOP},
+	{"cumulate", WINDOW_CALL_CUMULATE},
+	{"session", WINDOW_CALL_SESSION},
+};
 
-	if (from == NIL)
-		*refusal = refuse(-1, "definition of a continuous view must read from a table or topic",
-						  "There is no FROM clause.",
-						  "Select from the target table of an ingest or from a topic.");
-	else if (list_length(from) > 1 || !IsA(linitial(from), RangeTblRef))
-		*refusal = refuse(-1, "joins are not supported in the definition of a continuous view",
-						  "The definition must read exactly one source.",
-						  "Join in the query that reads the live view, or look values up when rows are ingested.");
+bool
+window_function_kind(Oid function, WindowCallKind *kind)
+{
+	char	   *name;
+
+	if (get_func_namespace(function) != get_namespace_oid("deltaflow", true))
+		return false;
+	name = get_func_name(function);
+	for (int i = 0; i < lengthof(window_functions); i++)
+		if (strcmp(name, window_functions[i].name) == 0)
+		{
+			*kind = window_functions[i].kind;
+			return true;
+		}
+	return false;
+}
+
+/* The call of hop or cumulate that a FROM item is; NULL: it is something else. */
+static FuncExpr *
+window_item_call(const RangeTblEntry *rte)
+{
+	Node	   *call;
+	WindowCallKind kind;
+
+	if (rte->rtekind != RTE_FUNCTION)
+		return NULL;
+	call = linitial_node(RangeTblFunction, rte->functions)->funcexpr;
+	if (!IsA(call, FuncExpr) || !window_function_kind(((FuncExpr *) call)->funcid, &kind))
+		return NULL;
+	return (FuncExpr *) call;
+}
+
+static ViewRefusal *
+refuse_second_window(const FuncExpr *call)
+{
+	return refuse(call->location, "more than one window function is not supported in the definition of a continuous view",
+				  "A group belongs to one window.",
+				  "Create one continuous view per kind of window.");
+}
+
+/* The range table entry that a FROM item names; NULL: it is a join. */
+static const RangeTblEntry *
+item_entry(const Query *query, const Node *item)
+{
+	return IsA(item, RangeTblRef) ? rt_fetch(((const RangeTblRef *) item)->rtindex, query->rtable) : NULL;
+}
+
+static ViewRefusal *
+refuse_join(void)
+{
+	return refuse(-1, "joins are not supported in the definition of a continuous view",
+				  "The definition must read exactly one source.",
+				  "Join in the query that reads the live view, or look values up when rows are ingested.");
+}
+
+/* A join other than with a function that gives windows, or not an inner one. */
+static ViewRefusal *
+check_join(const Query *query, const JoinExpr *join)
+{
+	const RangeTblEntry *right = item_entry(query, join->rarg);
+
+	if (right == NULL || window_item_call(right) == NULL)
+		return refuse_join();
+	if (join->jointype != JOIN_INNER)
+		return refuse(exprLocation((Node *) window_item_call(right)),
+					  psprintf("outer join with %s is not supported in the definition of a continuous view",
+							   get_func_name(window_item_call(right)->funcid)),
+					  "A row without event time has no window, and so no group.",
+					  "Use CROSS JOIN LATERAL.");
+	return NULL;
+}
+
+/* Finds the source and the function that gives windows among FROM items. */
+static ViewRefusal *
+find_from_item(const Query *query, const Node *item, Level *level)
+{
+	ViewRefusal *refusal;
+
+	if (IsA(item, JoinExpr))
+	{
+		const JoinExpr *join = (const JoinExpr *) item;
+
+		refusal = check_join(query, join);
+		if (refusal == NULL)
+			refusal = find_from_item(query, join->larg, level);
+		if (refusal == NULL)
+			refusal = find_from_item(query, join->rarg, level);
+		if (join->quals != NULL)
+			level->conditions = lappend(level->conditions, join->quals);
+		return refusal;
+	}
+	if (level->from == 0)
+		level->from = ((const RangeTblRef *) item)->rtindex;
+	else if (window_item_call(item_entry(query, item)) == NULL)
+		return refuse_join();
+	else if (level->window == 0)
+		level->window = ((const RangeTblRef *) item)->rtindex;
 	else
-		return linitial_node(RangeTblRef, from)->rtindex;
-	return 0;
+		return refuse_second_window(window_item_call(item_entry(query, item)));
+	return NULL;
+}
+
+/* What FROM consists of: one item that brings rows and, maybe, a function that gives their windows. */
+static ViewRefusal *
+find_from_items(const Query *query, Level *level)
+{
+	ListCell   *lc;
+
+	if (query->jointree->fromlist == NIL)
+		return refuse(-1, "definition of a continuous view must read from a table or topic",
+					  "There is no FROM clause.",
+					  "Select from the target table of an ingest or from a topic.");
+	foreach(lc, query->jointree->fromlist)
+	{
+		ViewRefusal *refusal = find_from_item(query, lfirst(lc), level);
+
+		if (refusal != NULL)
+			return refusal;
+	}
+	return NULL;
 }
 
 /* The query behind a CTE's name as seen from a level; *scope becomes the level that holds it. */
@@ -196,6 +320,19 @@ substitute_window(WindowFunc *function, Level *level)
 	return (Node *) makeVar(WINDOW_VARNO, 1, function->wintype, -1, function->wincollid, 0);
 }
 
+/* A column of the function that gives windows. */
+static Node *
+window_var(const Var *var, Level *level)
+{
+	Var		   *copy = (Var *) copyObjectImpl(var);
+
+	level->refusal = refuse_column(InvalidOid, var);
+	copy->varno = WINDOW_VARNO;
+	copy->varnosyn = 0;
+	copy->varattnosyn = 0;
+	return (Node *) copy;
+}
+
 /* Replaces a level's Vars by what they stand for over the source. */
 static Node *
 substitute_vars(Node *node, Level *level)
@@ -213,6 +350,10 @@ substitute_vars(Node *node, Level *level)
 		Assert(var->varlevelsup == 0);
 		if (grouped != NIL)
 			return substitute_vars(list_nth(grouped, var->varattno - 1), level);
+		if (rte->rtekind == RTE_JOIN)
+			return substitute_vars(list_nth(rte->joinaliasvars, var->varattno - 1), level);
+		if (var->varno == level->window)
+			return window_var(var, level);
 		if (var->varno != level->from)
 			elog(ERROR, "unexpected range table entry %d in a definition", var->varno);
 
@@ -233,6 +374,39 @@ substitute_vars(Node *node, Level *level)
 	return expression_tree_mutator(node, substitute_vars, level);
 }
 
+/* The call beside the source, its arguments over the source. */
+static ViewRefusal *
+take_window_call(const Query *query, Level *level, Definition *definition)
+{
+	const RangeTblEntry *rte = rt_fetch(level->window, query->rtable);
+	FuncExpr   *call = window_item_call(rte);
+	WindowCall *window = palloc0(sizeof(WindowCall));
+	HeapTuple	function;
+	List	   *args;
+
+	if (definition->window != NULL)
+		return refuse_second_window(call);
+	if (rte->funcordinality || list_length(rte->functions) > 1)
+		return refuse(call->location, psprintf("%s is not supported in the definition of a continuous view",
+											   rte->funcordinality ? "WITH ORDINALITY" : "ROWS FROM"),
+					  "The number of a row's window has no meaning for a group.",
+					  psprintf("Write CROSS JOIN LATERAL deltaflow.%s(...) alone.", get_func_name(call->funcid)));
+
+	function = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
+	if (!HeapTupleIsValid(function))
+		elog(ERROR, "cache lookup failed for function %u", call->funcid);
+	args = expand_function_arguments(copyObject(call->args), false, call->funcresulttype, function);
+	ReleaseSysCache(function);
+
+	(void) window_function_kind(call->funcid, &window->kind);
+	window->function = call->funcid;
+	window->location = call->location;
+	window->time = (Expr *) substitute_vars(linitial(args), level);
+	window->args = (List *) substitute_vars((Node *) list_copy_tail(args, 1), level);
+	definition->window = window;
+	return level->refusal;
+}
+
 /*
  * One level: flatten what is below it, then bring its own clauses over the source.
  * On return the definition's target list is this level's.
@@ -251,7 +425,7 @@ flatten(const Query *query, const Scope *outer, bool outermost, Definition *defi
 	refusal = refuse_query(unconstify(Query *, query), outermost);
 	if (refusal != NULL)
 		return refusal;
-	level.from = only_from_item(query, &refusal);
+	refusal = find_from_items(query, &level);
 	if (refusal != NULL)
 		return refusal;
 	check_query_permissions(query);
@@ -266,11 +440,15 @@ flatten(const Query *query, const Scope *outer, bool outermost, Definition *defi
 	level.inner = definition->tlist;
 	if (level.inner == NIL)
 		level.source_relid = definition->source_relid;
+	if (level.window != 0)
+		refusal = take_window_call(query, &level, definition);
+	if (refusal != NULL)
+		return refusal;
 
 	definition->tlist = (List *) substitute_vars((Node *) query->targetList, &level);
-	definition->quals = inner_quals;
+	definition->quals = list_concat(inner_quals, (List *) substitute_vars((Node *) level.conditions, &level));
 	if (query->jointree->quals != NULL)
-		definition->quals = lappend(inner_quals, substitute_vars(query->jointree->quals, &level));
+		definition->quals = lappend(definition->quals, substitute_vars(query->jointree->quals, &level));
 	definition->group_clause = query->groupClause;
 	definition->having = substitute_vars(query->havingQual, &level);
 	return level.refusal;

@@ -41,6 +41,9 @@ typedef struct Definition
 	Bitmapset  *also_read;		/* columns of the source that batch reads without need: below AS MATERIALIZED */
 } Definition;
 
+/* Whether it is one of deltaflow's functions that give windows; which. */
+extern bool window_function_kind(Oid function, WindowCallKind *kind);
+
 /* NULL, or why the definition does not come down to one source.  Checks SELECT privileges on the way. */
 extern ViewRefusal *definition_flatten(const Query *query, Definition **definition);
 

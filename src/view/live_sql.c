@@ -9,7 +9,8 @@
  * all versions that a long snapshot keeps alive.  REPLICA IDENTITY FULL lets it be
  * part of publications for all tables.
  *
- * The live view is the spec's output expressions over that table, deparsed by the server.
+ * The live view is the spec's output expressions over that table, deparsed by the
+ * server; where windows overlap, over the windows made from its panes (pane_sql.c).
  */
 #include "postgres.h"
 
@@ -24,6 +25,7 @@
 
 #include "compat.h"
 #include "view/ddl.h"
+#include "view/live_sql.h"
 
 #define STATE_OPTIONS \
 	"fillfactor = 45, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, " \
@@ -105,11 +107,8 @@ state_global_row_sql(const ViewSpec *spec, const char *schema, const char *state
 
 /* What emit => 'close' adds to WHERE: end of the window + lateness <= watermark, which is read once per query. */
 static char *
-final_condition(const ViewSpec *spec, Oid state, const Interval *lateness, List *context)
+final_condition(const ViewSpec *spec, Oid state, const Interval *lateness, char *end)
 {
-	char	   *end = deparse_expression((Node *) spec->window.end, context, false, false);
-
-	Assert(spec->window.kind == WINDOW_SESSION || spec->keys[spec->window.key].column.attnum == 1);
 	if (spec->window.time_type == TIMESTAMPOID)
 		end = psprintf("(%s AT TIME ZONE 'UTC')", end);
 	return psprintf("%s + %s::pg_catalog.interval <= (SELECT deltaflow.watermark_of(%s::pg_catalog.regclass))",
@@ -118,33 +117,69 @@ final_condition(const ViewSpec *spec, Oid state, const Interval *lateness, List 
 					quote_literal_cstr(qualified_name(state)));
 }
 
-char *
-live_view_sql(const ViewSpec *spec, Oid state, const Interval *final_after, const char *schema, const char *name)
+/* SELECT list over the rows of the state table, or of what stands for it. */
+static void
+append_output(StringInfo sql, const ViewSpec *spec, List *context)
 {
-	char	   *state_name = get_rel_name(state);
-	List	   *context = deparse_context_for(state_name, state);
-	StringInfoData sql;
 	const char *separator = "";
 	ListCell   *lc;
 
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE VIEW %s AS SELECT ", quote_qualified_identifier(schema, name));
 	foreach(lc, spec->output_tlist)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
-		appendStringInfo(&sql, "%s%s AS %s", separator,
+		appendStringInfo(sql, "%s%s AS %s", separator,
 						 deparse_expression((Node *) tle->expr, context, false, false), quote_identifier(tle->resname));
 		separator = ", ";
 	}
-	appendStringInfo(&sql, " FROM %s", quote_qualified_identifier(schema, state_name));
-	separator = " WHERE ";
+}
+
+/* Each row of the state table is a group. */
+static void
+append_groups(StringInfo sql, const ViewSpec *spec, Oid state, const Interval *final_after)
+{
+	List	   *context = deparse_context_for(get_rel_name(state), state);
+	const char *separator = " WHERE ";
+
+	append_output(sql, spec, context);
+	appendStringInfo(sql, " FROM %s", qualified_name(state));
 	if (spec->having != NULL)
 	{
-		appendStringInfo(&sql, "%s(%s)", separator, deparse_expression((Node *) spec->having, context, false, false));
+		appendStringInfo(sql, "%s(%s)", separator, deparse_expression((Node *) spec->having, context, false, false));
 		separator = " AND ";
 	}
+	Assert(final_after == NULL || spec->keys[spec->window.key].column.attnum == 1);
 	if (final_after != NULL)
-		appendStringInfo(&sql, "%s%s", separator, final_condition(spec, state, final_after, context));
+		appendStringInfo(sql, "%s%s", separator,
+						 final_condition(spec, state, final_after,
+										 deparse_expression((Node *) spec->window.end, context, false, false)));
+}
+
+/* Groups are made from panes. */
+static void
+append_windows(StringInfo sql, const ViewSpec *spec, Oid state, const Interval *final_after, const char *name)
+{
+	List	   *context = pane_deparse_context(spec, name);
+	char	   *condition = NULL;
+
+	if (final_after != NULL)
+		condition = final_condition(spec, state, final_after, pstrdup("w.window_end"));
+	append_output(sql, spec, context);
+	append_pane_source(sql, spec, qualified_name(state), condition, name);
+	if (spec->having != NULL)
+		appendStringInfo(sql, " WHERE %s", deparse_expression((Node *) spec->having, context, false, false));
+}
+
+char *
+live_view_sql(const ViewSpec *spec, Oid state, const Interval *final_after, const char *schema, const char *name)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE VIEW %s AS SELECT ", quote_qualified_identifier(schema, name));
+	if (spec->window.kind == WINDOW_PANES)
+		append_windows(&sql, spec, state, final_after, name);
+	else
+		append_groups(&sql, spec, state, final_after);
 	return sql.data;
 }

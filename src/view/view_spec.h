@@ -14,6 +14,7 @@
 #include "nodes/primnodes.h"
 
 #include "compat.h"
+#include "window/pane.h"
 
 /* How one aggregate is kept.  State columns in the order given. */
 typedef enum FoldKind
@@ -87,11 +88,10 @@ typedef enum WindowKind
  */
 typedef struct PaneSpec
 {
-	bool		cumulate;
-	int64		slide;			/* microseconds; of cumulate: the step */
-	int64		size;
-	int64		width;			/* of a pane: greatest common divisor of slide and size */
-	Timestamp	origin;			/* a border of windows and panes, in the time's type */
+	WindowShape shape;			/* which windows and panes a time has */
+	Const	   *step;			/* slide of hop, step of cumulate: as given */
+	Const	   *size;
+	Const	   *origin;
 } PaneSpec;
 
 /*
