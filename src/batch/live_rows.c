@@ -39,9 +39,9 @@ live_rows_relation(Oid relid)
 char *
 live_rows_condition(const ViewSpec *spec, const TimeRange *range)
 {
-	char	   *column = window_output_column(spec);
+	char	   *condition = range_over_output(spec, range);
 
-	return column == NULL ? "" : range_over_column(spec, range, column);
+	return condition == NULL ? "" : condition;
 }
 
 /* The range's live rows as one text column. */

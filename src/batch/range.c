@@ -14,6 +14,10 @@
  *		   since                              until
  *			 |--window--|--window--|--window--|
  *
+ * Windows that overlap have no such borders; their panes have.  A range of rows is cut
+ * at panes, and touches windows that begin before it; a range of windows (those that
+ * begin in it) needs rows from behind it.
+ *
  * Views over timestamp (without time zone) compare in local time: bounds are
  * converted under the view's pinned TimeZone, which the caller has set.
  */
@@ -33,6 +37,7 @@
 
 #include "batch/range.h"
 #include "compat.h"
+#include "window/span.h"
 
 typedef struct ReplaceContext
 {
@@ -40,16 +45,20 @@ typedef struct ReplaceContext
 	Expr	   *with;
 } ReplaceContext;
 
-/* The bound as a value of the view's time type. */
+Timestamp
+range_bound(const ViewSpec *spec, TimestampTz bound)
+{
+	if (spec->window.time_type != TIMESTAMPOID)
+		return bound;
+	return DatumGetTimestamp(DirectFunctionCall1(timestamptz_timestamp, TimestampTzGetDatum(bound)));
+}
+
+/* The bound as a constant of the view's time type. */
 static Const *
 bound_const(const ViewSpec *spec, TimestampTz bound)
 {
-	Datum		value = TimestampTzGetDatum(bound);
-
-	if (spec->window.time_type == TIMESTAMPOID)
-		value = DirectFunctionCall1(timestamptz_timestamp, value);
 	return makeConst(spec->window.time_type, -1, InvalidOid, sizeof(TimestampTz),
-					 value, false, true);
+					 TimestampGetDatum(range_bound(spec, bound)), false, true);
 }
 
 /* Replaces every subexpression equal to context->what. */
@@ -63,6 +72,21 @@ replace_mutator(Node *node, void *arg)
 	if (equal(node, context->what))
 		return copyObject((Node *) context->with);
 	return expression_tree_mutator(node, replace_mutator, arg);
+}
+
+/* The start of the pane that holds the bound; of the cycle, where windows are cumulative. */
+static TimestampTz
+pane_start_of(const ViewSpec *spec, TimestampTz bound)
+{
+	WindowShape grid = spec->window.panes.shape;
+	Timestamp	start;
+
+	if (grid.kind == SHAPE_CUMULATE)
+		grid.pane = grid.size;
+	start = pane_of(&grid, range_bound(spec, bound));
+	if (spec->window.time_type == TIMESTAMPOID)
+		return DatumGetTimestampTz(DirectFunctionCall1(timestamp_timestamptz, TimestampGetDatum(start)));
+	return start;
 }
 
 /* The start of the window that holds the bound, by the definition's own expression. */
@@ -88,16 +112,19 @@ window_start_of(const ViewSpec *spec, TimestampTz bound)
 static void
 check_border(const ViewSpec *spec, TimestampTz bound, const char *which)
 {
-	TimestampTz start = window_start_of(spec, bound);
+	bool		panes = spec->window.kind == WINDOW_PANES;
+	bool		cycles = panes && spec->window.panes.shape.kind == SHAPE_CUMULATE;
+	const char *what = cycles ? "cycle of windows" : panes ? "pane" : "window";
+	TimestampTz start = panes ? pane_start_of(spec, bound) : window_start_of(spec, bound);
 
 	if (start == bound)
 		return;
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("\"%s\" is not the border of a window", which),
-			errdetail("%s lies in the window that begins at %s, and a window is replaced as a whole.",
-					  pstrdup(timestamptz_to_str(bound)), pstrdup(timestamptz_to_str(start))),
-			errhint("Give \"%s\" as the start of a window.", which));
+			errmsg("\"%s\" is not the border of a %s", which, what),
+			errdetail("%s lies in the %s that begins at %s, and a %s is replaced as a whole.",
+					  pstrdup(timestamptz_to_str(bound)), what, pstrdup(timestamptz_to_str(start)), what),
+			errhint("Give \"%s\" as the start of a %s.", which, what));
 }
 
 void
@@ -129,13 +156,13 @@ range_check(const ViewSpec *spec, const TimeRange *range)
 
 /* time <operator of the strategy> bound */
 static Expr *
-comparison(const ViewSpec *spec, int strategy, TimestampTz bound)
+comparison(const ViewSpec *spec, Expr *time, int strategy, TimestampTz bound)
 {
 	Oid			type = spec->window.time_type;
 	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
 	Oid			operator = get_opfamily_member(entry->btree_opf, type, type, strategy);
 	Expr	   *clause = make_opclause(operator, BOOLOID, false,
-									   copyObject(spec->window.time),
+									   copyObject(time),
 									   (Expr *) bound_const(spec, bound),
 									   InvalidOid, InvalidOid);
 
@@ -143,16 +170,57 @@ comparison(const ViewSpec *spec, int strategy, TimestampTz bound)
 	return clause;
 }
 
-Expr *
-range_over_source(const ViewSpec *spec, const TimeRange *range)
+/* since <= time AND time < until */
+static List *
+range_of_time(const ViewSpec *spec, Expr *time, const TimeRange *range)
 {
 	List	   *clauses = NIL;
 
 	if (range->has_since)
-		clauses = lappend(clauses, comparison(spec, BTGreaterEqualStrategyNumber, range->since));
+		clauses = lappend(clauses, comparison(spec, time, BTGreaterEqualStrategyNumber, range->since));
 	if (range->has_until)
-		clauses = lappend(clauses, comparison(spec, BTLessStrategyNumber, range->until));
+		clauses = lappend(clauses, comparison(spec, time, BTLessStrategyNumber, range->until));
+	return clauses;
+}
+
+Expr *
+range_over_source(const ViewSpec *spec, const TimeRange *range)
+{
+	List	   *clauses = range_of_time(spec, spec->window.time, range);
+
 	return clauses == NIL ? NULL : (Expr *) make_ands_explicit(clauses);
+}
+
+/* How much longer than a pane windows are: so much do they reach over a range's borders. */
+static int64
+overlap(const ViewSpec *spec)
+{
+	const WindowShape *shape = &spec->window.panes.shape;
+
+	return spec->window.kind == WINDOW_PANES && shape->kind == SHAPE_HOP ? shape->size - shape->pane : 0;
+}
+
+List *
+range_over_definition(const ViewSpec *spec, const TimeRange *range)
+{
+	TimeRange	rows = *range;
+	Expr	   *start = (Expr *) makeVar(WINDOW_VARNO, 1, spec->window.time_type, -1, InvalidOid, 0);
+
+	if (spec->window.kind != WINDOW_PANES)
+		return range_of_time(spec, spec->window.time, range);
+	if (rows.has_until)
+		rows.until = time_plus(rows.until, overlap(spec));
+	return list_concat(range_of_time(spec, spec->window.time, &rows), range_of_time(spec, start, range));
+}
+
+TimeRange
+range_of_windows(const ViewSpec *spec, const TimeRange *range)
+{
+	TimeRange	windows = *range;
+
+	if (windows.has_since)
+		windows.since = time_plus(windows.since, -overlap(spec));
+	return windows;
 }
 
 /*
@@ -168,11 +236,14 @@ bound_literal(const ViewSpec *spec, TimestampTz bound)
 	fsec_t		fsec;
 	char		iso[MAXDATELEN + 1];
 
-	if (timestamp2tm(DatumGetTimestamp(value->constvalue), NULL, &tm, &fsec, NULL, NULL) != 0)
+	if (TIMESTAMP_NOT_FINITE(bound))
+		EncodeSpecialTimestamp(bound, iso);
+	else if (timestamp2tm(DatumGetTimestamp(value->constvalue), NULL, &tm, &fsec, NULL, NULL) != 0)
 		ereport(ERROR,
 				errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				errmsg("timestamp out of range"));
-	EncodeDateTime(&tm, fsec, zoned, 0, NULL, USE_ISO_DATES, iso);
+	else
+		EncodeDateTime(&tm, fsec, zoned, 0, NULL, USE_ISO_DATES, iso);
 	return psprintf("'%s'::pg_catalog.%s", iso, zoned ? "timestamptz" : "timestamp");
 }
 
@@ -195,20 +266,53 @@ range_over_column(const ViewSpec *spec, const TimeRange *range, const char *colu
 	return text.data;
 }
 
-char *
-window_output_column(const ViewSpec *spec)
+/* The column of the output that is this Var. */
+static char *
+output_column(const ViewSpec *spec, int varno, AttrNumber attno)
 {
 	ListCell   *cell;
 
-	if (spec->window.kind == WINDOW_NONE)
-		return NULL;
 	foreach(cell, spec->output_tlist)
 	{
 		TargetEntry *entry = lfirst_node(TargetEntry, cell);
 
 		if (!entry->resjunk && IsA(entry->expr, Var) &&
-			((Var *) entry->expr)->varattno == spec->keys[spec->window.key].column.attnum)
+			((Var *) entry->expr)->varno == varno && ((Var *) entry->expr)->varattno == attno)
 			return entry->resname;
 	}
 	return NULL;
+}
+
+char *
+window_output_column(const ViewSpec *spec, bool end)
+{
+	if (spec->window.kind == WINDOW_PANES)
+		return output_column(spec, WINDOW_VARNO, end ? 2 : 1);
+	if (spec->window.kind == WINDOW_NONE || end)
+		return NULL;
+	return output_column(spec, 1, spec->keys[spec->window.key].column.attnum);
+}
+
+/* Windows that begin in the range, told by where they end. */
+static char *
+range_over_end(const ViewSpec *spec, const TimeRange *range, const char *column)
+{
+	const WindowShape *shape = &spec->window.panes.shape;
+	TimeRange	ends = *range;
+
+	/* cumulative windows end behind the first border and at the second; a microsecond is the least there is */
+	ends.since = time_plus(ends.since, shape->kind == SHAPE_HOP ? shape->size : 1);
+	ends.until = time_plus(ends.until, shape->kind == SHAPE_HOP ? shape->size : 1);
+	return range_over_column(spec, &ends, column);
+}
+
+char *
+range_over_output(const ViewSpec *spec, const TimeRange *range)
+{
+	char	   *column = window_output_column(spec, false);
+
+	if (column != NULL)
+		return range_over_column(spec, range, column);
+	column = window_output_column(spec, true);
+	return column == NULL ? NULL : range_over_end(spec, range, column);
 }

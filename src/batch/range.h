@@ -19,9 +19,9 @@ typedef struct TimeRange
 } TimeRange;
 
 /*
- * ERROR unless both bounds stand on borders of the view's windows, in order: half a
- * window cannot be replaced.  To be called under the view's pinned settings, as are
- * the others.
+ * ERROR unless both bounds stand on borders of the view's windows (of panes, where
+ * windows overlap), in order: half of one cannot be replaced.  To be called under the
+ * view's pinned settings, as are the others.
  */
 extern void range_check(const ViewSpec *spec, const TimeRange *range);
 
@@ -29,12 +29,30 @@ extern void range_check(const ViewSpec *spec, const TimeRange *range);
 extern Expr *range_over_source(const ViewSpec *spec, const TimeRange *range);
 
 /*
- * The condition over rows that carry the window's start in this column, as SQL text
- * that begins with " WHERE"; "" when open at both ends.
+ * The conditions for the windows that begin in the range, over the source and, where
+ * windows overlap, the window's columns (Vars of WINDOW_VARNO).
+ */
+extern List *range_over_definition(const ViewSpec *spec, const TimeRange *range);
+
+/* The range in which windows begin that have rows of this range. */
+extern TimeRange range_of_windows(const ViewSpec *spec, const TimeRange *range);
+
+/*
+ * The condition over rows that carry the window's (the pane's) start in this column,
+ * as SQL text that begins with " WHERE"; "" when open at both ends.
  */
 extern char *range_over_column(const ViewSpec *spec, const TimeRange *range, const char *column);
 
-/* The live view's column that shows the window's start, NULL when it shows none. */
-extern char *window_output_column(const ViewSpec *spec);
+/*
+ * The condition over rows of the live or batch view: windows that begin in the range.
+ * NULL when the view does not show its windows.
+ */
+extern char *range_over_output(const ViewSpec *spec, const TimeRange *range);
+
+/* The bound as a value of the view's time type. */
+extern Timestamp range_bound(const ViewSpec *spec, TimestampTz bound);
+
+/* The live view's column that shows the window's start (or end), NULL when it shows none. */
+extern char *window_output_column(const ViewSpec *spec, bool end);
 
 #endif							/* DELTAFLOW_BATCH_RANGE_H */

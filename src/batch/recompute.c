@@ -5,6 +5,9 @@
  * What comes in: a view and a range of event time.  What goes out: the state of the
  * range's windows made anew from what the source holds now, late rows included.
  *
+ * Windows that overlap are made anew by pane: the range is one of rows, and live rows
+ * of windows that begin before it change, too.
+ *
  *		lock view and pipeline -> remember the live rows of the range
  *			-> delete their groups -> fold the source's rows of the range
  *			-> count the live rows that differ -> late rows are taken in
@@ -87,6 +90,9 @@ batch_recompute(const ViewRow *view, const TimeRange *range)
 	Identity	before;
 	Oid			owner;
 	ViewSpec   *spec;
+	TimeRange	windows;
+	TimestampTz late_since;
+	TimestampTz late_until;
 	int64		changed;
 
 	(void) view_lock(view, RowExclusiveLock, true);
@@ -100,19 +106,22 @@ batch_recompute(const ViewRow *view, const TimeRange *range)
 	before = identity_become(owner, view->pinned);
 	spec = live_rows_spec(view);
 	range_check(spec, range);
+	windows = range_of_windows(spec, range);
 	SPI_connect();
-	live_rows_remember(view, spec, range);
+	live_rows_remember(view, spec, &windows);
 	delete_groups(view, spec, range);
 	CommandCounterIncrement();
 	fill_groups(view, spec, range);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
 	batch_progress_phase(PHASE_WRITING);
-	changed = live_rows_count_changed(view, spec, range);
+	changed = live_rows_count_changed(view, spec, &windows);
 	SPI_finish();
+	late_since = range->has_since ? range_bound(spec, range->since) : DT_NOBEGIN;
+	late_until = range->has_until ? range_bound(spec, range->until) : DT_NOEND;
 	identity_restore(before);
-	late_rows_taken_in(view->id, range->has_since ? range->since : DT_NOBEGIN,
-					   range->has_until ? range->until : DT_NOEND);
+	/* rows of a pane are late for windows that begin before it */
+	late_rows_taken_in(view->id, spec->window.kind == WINDOW_PANES, late_since, late_until);
 	pipeline_changed(view->pipeline_id);
 	PopActiveSnapshot();
 	batch_progress_end();

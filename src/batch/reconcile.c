@@ -86,6 +86,14 @@ view_columns(Oid view)
 	return columns;
 }
 
+/* A window column of the row as late rows have it. */
+static char *
+late_column(const ViewSpec *spec, const char *side, const char *column)
+{
+	return psprintf(spec->window.time_type == TIMESTAMPOID ?
+					"(%s.%s AT TIME ZONE 'UTC')" : "%s.%s", side, quote_identifier(column));
+}
+
 /*
  * The reason of a row, as SQL: late rows of its window, or nothing known.  side is
  * the alias of the row.
@@ -93,17 +101,22 @@ view_columns(Oid view)
 static char *
 reason_expression(const ViewSpec *spec, const char *side)
 {
-	char	   *column = window_output_column(spec);
+	char	   *start = window_output_column(spec, false);
+	char	   *end = window_output_column(spec, true);
 	const char *unknown = "'no reason known: rows of the source may have been changed outside deltaflow'";
-	char	   *window;
+	StringInfoData window;
 
-	if (column == NULL)
+	if (start == NULL && end == NULL)
 		return psprintf("coalesce((SELECT pg_catalog.format('%%s late rows are not in the live view', pg_catalog.sum(n))"
 						" FROM %s HAVING pg_catalog.count(*) > 0), %s)", LATE_NAME, unknown);
-	window = psprintf(spec->window.time_type == TIMESTAMPOID ?
-					  "(%s.%s AT TIME ZONE 'UTC')" : "%s.%s", side, quote_identifier(column));
-	return psprintf("COALESCE((SELECT pg_catalog.format('%%s late rows of this window are not in the live view', n)"
-					" FROM %s WHERE window_start OPERATOR(pg_catalog.=) %s), %s)", LATE_NAME, window, unknown);
+	initStringInfo(&window);
+	if (start != NULL)
+		appendStringInfo(&window, "window_start OPERATOR(pg_catalog.=) %s", late_column(spec, side, start));
+	if (end != NULL)
+		appendStringInfo(&window, "%swindow_end OPERATOR(pg_catalog.=) %s", start != NULL ? " AND " : "",
+						 late_column(spec, side, end));
+	return psprintf("COALESCE((SELECT pg_catalog.format('%%s late rows of this window are not in the live view', pg_catalog.sum(n))"
+					" FROM %s WHERE %s HAVING pg_catalog.count(*) > 0), %s)", LATE_NAME, window.data, unknown);
 }
 
 /* The comparison, as one statement. */
@@ -158,8 +171,8 @@ register_late_rows(const ViewRow *view)
 	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
 	Tuplestorestate *rows = tuplestore_begin_heap(true, false, work_mem);
 
-	query_catalog(psprintf("SELECT window_start, pg_catalog.count(*) AS n FROM deltaflow.late_row"
-						   " WHERE view_id = " INT64_FORMAT " AND taken_in_at IS NULL GROUP BY 1", view->id));
+	query_catalog(psprintf("SELECT window_start, window_end, pg_catalog.count(*) AS n FROM deltaflow.late_row"
+						   " WHERE view_id = " INT64_FORMAT " AND taken_in_at IS NULL GROUP BY 1, 2", view->id));
 	relation->md.tupdesc = CreateTupleDescCopy(SPI_tuptable->tupdesc);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		tuplestore_puttuple(rows, SPI_tuptable->vals[i]);

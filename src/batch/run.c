@@ -77,16 +77,13 @@ build_query(const ViewRow *view, const TimeRange *range, const SourceChange *cha
 	BatchQuery	batch;
 	ViewRefusal *refusal = view_analyse(copyObject(query), &batch.spec);
 	List	   *conditions = list_make1(tick_condition());
-	Expr	   *in_range;
 
 	if (refusal == NULL)
 		refusal = definition_flatten(query, &definition);
 	if (refusal != NULL)
 		view_refusal_raise(refusal);
 	range_check(batch.spec, range);
-	in_range = range_over_source(batch.spec, range);
-	if (in_range != NULL)
-		conditions = lappend(conditions, in_range);
+	conditions = list_concat(conditions, range_over_definition(batch.spec, range));
 	batch.source = source_after(change, definition->source_relid);
 	batch.query = substitute_source(definition, conditions, batch.source);
 	return batch;
@@ -227,17 +224,17 @@ replace_range(const ViewRow *view, Oid target, const char *condition, Tuplestore
 static char *
 target_condition(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
 {
-	char	   *column = window_output_column(spec);
+	char	   *condition = range_over_output(spec, range);
 
 	if (!range->has_since && !range->has_until)
 		return "";
-	if (column == NULL)
+	if (condition == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("a range of view \"%s\" cannot be replaced in a table", get_rel_name(view->live)),
 				errdetail("Its columns do not include the start of the window."),
 				errhint("Add the window's expression to the definition's select list, or give null for since and until."));
-	return range_over_column(spec, range, column);
+	return condition;
 }
 
 /* What the planner thinks the source holds, -1 when it does not know. */

@@ -22,6 +22,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
 #include "parser/parse_relation.h"
+#include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -272,6 +273,40 @@ source_entry(Relation relation)
 	return rte;
 }
 
+/* LATERAL deltaflow.hop(...) or cumulate: the range table entry that is WINDOW_VARNO. */
+static RangeTblEntry *
+window_entry(const WindowCall *window)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblFunction *function = makeNode(RangeTblFunction);
+	FuncExpr   *call = makeFuncExpr(window->function, RECORDOID,
+									lcons(copyObject(window->time), copyObject(window->args)),
+									InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+
+	call->funcretset = true;
+	function->funcexpr = (Node *) call;
+	function->funccolcount = 2;
+	rte->rtekind = RTE_FUNCTION;
+	rte->functions = list_make1(function);
+	rte->lateral = true;
+	rte->inFromCl = true;
+	rte->eref = makeAlias(get_func_name(window->function),
+						  list_make2(makeString(pstrdup("window_start")), makeString(pstrdup("window_end"))));
+	return rte;
+}
+
+/* Adds the function that gives windows to FROM. */
+static void
+add_window(Query *query, const WindowCall *window)
+{
+	RangeTblRef *reference = makeNode(RangeTblRef);
+
+	query->rtable = lappend(query->rtable, window_entry(window));
+	reference->rtindex = list_length(query->rtable);
+	Assert(reference->rtindex == WINDOW_VARNO);
+	query->jointree->fromlist = lappend(query->jointree->fromlist, reference);
+}
+
 /* SELECT .. FROM rte WHERE .. GROUP BY .. HAVING .. */
 static Query *
 flat_query(const Definition *definition, List *conditions, RangeTblEntry *rte)
@@ -287,6 +322,8 @@ flat_query(const Definition *definition, List *conditions, RangeTblEntry *rte)
 	query->rtable = list_make1(rte);
 	query->jointree = makeFromExpr(list_make1(reference),
 								   quals == NIL ? NULL : (Node *) make_ands_explicit(quals));
+	if (definition->window != NULL)
+		add_window(query, definition->window);
 	query->targetList = copyObject(definition->tlist);
 	query->groupClause = copyObject(definition->group_clause);
 	query->havingQual = copyObject(definition->having);
@@ -309,6 +346,8 @@ substitute_source(const Definition *definition, List *conditions, Oid relid)
 	query = flat_query(definition, conditions, rte);
 	if (relid != definition->source_relid)
 		query_tree_walker(query, source_walker, &context, QTW_IGNORE_RT_SUBQUERIES);
+	if (definition->window != NULL)
+		pull_varattnos((Node *) rt_fetch(WINDOW_VARNO, query->rtable)->functions, 1, &columns);
 	pull_varattnos((Node *) query->targetList, 1, &columns);
 	pull_varattnos(query->jointree->quals, 1, &columns);
 	pull_varattnos(query->havingQual, 1, &columns);

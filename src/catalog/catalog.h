@@ -169,10 +169,13 @@ extern void dead_letter_insert(const DeadLetterOf *of, const KafkaRecord *record
 extern bool dead_letter_exists(const DeadLetterOf *of, const KafkaRecord *record);	/* this one's, or its pipeline's */
 extern void late_row_insert(int64 view_id, int64 epoch, const char *topic, const KafkaRecord *record,
 							TimestampTz event_time, TimestampTz window_start, TimestampTz window_end,
-							const char *row_json);
+							bool left_out, const char *row_json);
 
-/* Notes that the late rows of windows that begin in [since, until) count now; moves them in the books. */
-extern void late_rows_taken_in(int64 view_id, TimestampTz since, TimestampTz until);
+/*
+ * Notes that late rows count now, and moves them in the books: those of windows that
+ * begin in [since, until), or of event times in it.
+ */
+extern void late_rows_taken_in(int64 view_id, bool by_event_time, TimestampTz since, TimestampTz until);
 
 /* name -> ingest or view; ERROR with a hint when neither exists */
 typedef struct NamedObject

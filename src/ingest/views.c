@@ -243,7 +243,7 @@ keep_late_rows(Pipeline *pipeline, PipelineView *view, const FoldResult *result)
 
 		late_row_insert(view->row->id, pipeline->row->epoch + 1, pipeline->topic->name,
 						rows->records[late->row], DatumGetTimestampTz(late->event_time),
-						late->window_start, late->window_end, row_as_json(rows, late->row));
+						late->window_start, late->window_end, late->left_out, row_as_json(rows, late->row));
 	}
 }
 

@@ -273,6 +273,7 @@ note_late(LiveView *view, const RowBatch *rows, int row, TimestampTz start, Time
 	late->window_start = start;
 	late->window_end = end;
 	late->event_time = row_input_time(view->input, rows, row, &isnull);
+	late->left_out = false;
 }
 
 /* Reads the keys of a chunk's rows; looks them up in memory ahead. */
@@ -351,7 +352,9 @@ static FoldGroup *
 take_late_row(LiveView *view, const RowBatch *rows, int i, TimestampTz watermark)
 {
 	FoldGroup	   *group = NULL;
+	FoldResult *result = view->result;
 	Datum		start = view->key_values[i * view->spec->nkeys];
+	int			before = result->nlate;
 
 	if (view->panes)
 		group = group_of_open_windows(view, rows, i, watermark);
@@ -359,7 +362,11 @@ take_late_row(LiveView *view, const RowBatch *rows, int i, TimestampTz watermark
 		note_late(view, rows, view->chunk.row[i], DatumGetTimestamp(start),
 				  window_limits_of(view->limits, start)->end);
 	if (group == NULL)
-		view->result->fate[view->chunk.row[i]] = 'l';
+	{
+		result->fate[view->chunk.row[i]] = 'l';
+		for (int k = before; k < result->nlate; k++)
+			result->late[k].left_out = true;
+	}
 	return group;
 }
 

@@ -26,6 +26,7 @@ typedef struct LateRow
 	Datum		event_time;		/* of window.time_type */
 	TimestampTz window_start;	/* timestamp without zone is given as is */
 	TimestampTz window_end;
+	bool		left_out;		/* late for all its windows */
 } LateRow;
 
 /* What became of a batch's rows. */

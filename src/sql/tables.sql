@@ -139,6 +139,7 @@ CREATE TABLE deltaflow.late_row (
     window_start timestamptz,
     window_end timestamptz,
     row_data jsonb NOT NULL,
+    left_out boolean NOT NULL DEFAULT true, -- late for all its windows; else others have it
     taken_in_at timestamptz             -- recompute() has counted it since
 );
 CREATE INDEX ON deltaflow.late_row (view_id, window_start);
