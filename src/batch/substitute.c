@@ -273,6 +273,13 @@ source_entry(Relation relation)
 	return rte;
 }
 
+/* Whether the window is a function in FROM. */
+static bool
+has_window_entry(const Definition *definition)
+{
+	return definition->window != NULL && definition->window->kind != WINDOW_CALL_SESSION;
+}
+
 /* LATERAL deltaflow.hop(...) or cumulate: the range table entry that is WINDOW_VARNO. */
 static RangeTblEntry *
 window_entry(const WindowCall *window)
@@ -322,7 +329,7 @@ flat_query(const Definition *definition, List *conditions, RangeTblEntry *rte)
 	query->rtable = list_make1(rte);
 	query->jointree = makeFromExpr(list_make1(reference),
 								   quals == NIL ? NULL : (Node *) make_ands_explicit(quals));
-	if (definition->window != NULL)
+	if (has_window_entry(definition))
 		add_window(query, definition->window);
 	query->targetList = copyObject(definition->tlist);
 	query->groupClause = copyObject(definition->group_clause);
@@ -346,7 +353,7 @@ substitute_source(const Definition *definition, List *conditions, Oid relid)
 	query = flat_query(definition, conditions, rte);
 	if (relid != definition->source_relid)
 		query_tree_walker(query, source_walker, &context, QTW_IGNORE_RT_SUBQUERIES);
-	if (definition->window != NULL)
+	if (has_window_entry(definition))
 		pull_varattnos((Node *) rt_fetch(WINDOW_VARNO, query->rtable)->functions, 1, &columns);
 	pull_varattnos((Node *) query->targetList, 1, &columns);
 	pull_varattnos(query->jointree->quals, 1, &columns);

@@ -259,6 +259,7 @@ live_view_add_late(LiveView *view, int row)
 		result->late = view->late;
 	}
 	view->late[result->nlate].row = row;
+	view->late[result->nlate].left_out = true;
 	result->fate[row] = 'l';
 	return &view->late[result->nlate++];
 }
@@ -273,7 +274,6 @@ note_late(LiveView *view, const RowBatch *rows, int row, TimestampTz start, Time
 	late->window_start = start;
 	late->window_end = end;
 	late->event_time = row_input_time(view->input, rows, row, &isnull);
-	late->left_out = false;
 }
 
 /* Reads the keys of a chunk's rows; looks them up in memory ahead. */
@@ -361,11 +361,11 @@ take_late_row(LiveView *view, const RowBatch *rows, int i, TimestampTz watermark
 	else
 		note_late(view, rows, view->chunk.row[i], DatumGetTimestamp(start),
 				  window_limits_of(view->limits, start)->end);
-	if (group == NULL)
+	if (group != NULL)
 	{
-		result->fate[view->chunk.row[i]] = 'l';
+		result->fate[view->chunk.row[i]] = 'a';
 		for (int k = before; k < result->nlate; k++)
-			result->late[k].left_out = true;
+			result->late[k].left_out = false;
 	}
 	return group;
 }
