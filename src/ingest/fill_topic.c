@@ -41,7 +41,7 @@ open_reader(Pipeline *pipeline, PipelineView *view)
 	};
 	if (pipeline->old_batch == NULL)
 		pipeline->old_batch = batch_create(CHUNK_ROWS);
-	pipeline->old_consumer = consumer_open(topic->name, topic->options, topic->noptions);
+	pipeline->old_consumer = consumer_open_aligned(topic->name, topic->options, topic->noptions, n);
 	consumer_assign(pipeline->old_consumer, positions, n);
 	pipeline->old_reader = view;
 	pfree(positions);

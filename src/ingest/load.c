@@ -147,7 +147,8 @@ open_consumer(Pipeline *pipeline)
 		positions[i].partition = pipeline->partitions[i].committed.partition;
 		positions[i].offset = pipeline->partitions[i].committed.next_offset;
 	}
-	pipeline->consumer = consumer_open(topic->name, topic->options, topic->noptions);
+	pipeline->consumer = consumer_open_aligned(topic->name, topic->options, topic->noptions,
+											   pipeline->npartitions);
 	consumer_assign(pipeline->consumer, positions, pipeline->npartitions);
 	pfree(positions);
 	MemoryContextSwitchTo(before);

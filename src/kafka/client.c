@@ -165,9 +165,17 @@ destroy_in_time(rd_kafka_t *handle, bool is_consumer, const char *topic)
 			 errhidestmt(true)));
 }
 
-/* Gives a queue back, and stops it from writing to our event descriptor. */
-static void
-destroy_queue(rd_kafka_queue_t **queue)
+void
+client_wake_by(KafkaClient *client, rd_kafka_queue_t *queue)
+{
+	static const uint64 one = 1;
+
+	rd_kafka_queue_io_event_enable(queue, client->wakeup_fd, &one, sizeof(one));
+}
+
+/* Stops the queue from writing to our event descriptor, too. */
+void
+client_release_queue(rd_kafka_queue_t **queue)
 {
 	if (*queue == NULL)
 		return;
@@ -191,8 +199,8 @@ close_handle(KafkaClient *client)
 	if (client->topic_handle != NULL)
 		rd_kafka_topic_destroy(client->topic_handle);
 	client->topic_handle = NULL;
-	destroy_queue(&client->records);
-	destroy_queue(&client->events);
+	client_release_queue(&client->records);
+	client_release_queue(&client->events);
 	if (client->handle != NULL)
 	{
 		dlist_delete(&client->node);
@@ -274,11 +282,18 @@ set_property(KafkaClient *client, const char *name, const char *value)
 	}
 }
 
+bool
+client_setting_applies(const ClientSetting *setting)
+{
+	int			version = rd_kafka_version();
+
+	return version >= setting->since && (setting->before == 0 || version < setting->before);
+}
+
 /* Applies our own settings of one kind: defaults before the options, rules after them. */
 static void
 apply_settings(KafkaClient *client, OptionScope scope, bool stands)
 {
-	int			version = rd_kafka_version();
 	char		text[256];
 
 	for (int i = 0; i < N_CLIENT_SETTINGS; i++)
@@ -287,7 +302,7 @@ apply_settings(KafkaClient *client, OptionScope scope, bool stands)
 
 		if ((setting->scope & scope) == 0 || (setting->stands != 0) != stands)
 			continue;
-		if (version < setting->since || (setting->before != 0 && version >= setting->before))
+		if (!client_setting_applies(setting))
 			continue;
 		/* a library built without SASL knows no Kerberos: that is as good */
 		if (rd_kafka_conf_set(client->conf, setting->name, setting->value, text, sizeof(text)) == RD_KAFKA_CONF_INVALID)
@@ -372,15 +387,13 @@ create_wakeup(KafkaClient *client)
 static void
 connect_queues(KafkaClient *client, rd_kafka_type_t type)
 {
-	static const uint64 one = 1;
-
 	client->events = rd_kafka_queue_get_main(client->handle);
 	rd_kafka_set_log_queue(client->handle, NULL);	/* the main queue */
-	rd_kafka_queue_io_event_enable(client->events, client->wakeup_fd, &one, sizeof(one));
+	client_wake_by(client, client->events);
 	if (type == RD_KAFKA_CONSUMER)
 	{
 		client->records = rd_kafka_queue_get_consumer(client->handle);
-		rd_kafka_queue_io_event_enable(client->records, client->wakeup_fd, &one, sizeof(one));
+		client_wake_by(client, client->records);
 	}
 }
 

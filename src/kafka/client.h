@@ -28,7 +28,7 @@ typedef struct KafkaClient
 	rd_kafka_topic_t *topic_handle;
 	rd_kafka_queue_t *events;	/* errors, logs, delivery reports */
 	rd_kafka_queue_t *records;	/* consumers only */
-	int			wakeup_fd;		/* eventfd that both queues write to, -1: none */
+	int			wakeup_fd;		/* eventfd that all queues write to, -1: none */
 
 	/* called before the handle is destroyed, to give back what keeps it alive */
 	void		(*before_close) (void *arg);
@@ -62,6 +62,14 @@ extern void client_close(KafkaClient *client);
 extern void client_serve(KafkaClient *client, KafkaEventHandler handler, void *arg);
 
 extern void client_drain_wakeup(KafkaClient *client);
+
+/* Whether one of our own settings is for the library in use. */
+struct ClientSetting;
+extern bool client_setting_applies(const struct ClientSetting *setting);
+
+/* Lets a queue wake us, and gives it back. */
+extern void client_wake_by(KafkaClient *client, rd_kafka_queue_t *queue);
+extern void client_release_queue(rd_kafka_queue_t **queue);
 
 /* Keeps a fault for consumer_fault(); text may be the library's. */
 extern void client_keep_fault(KafkaClient *client, KafkaFaultKind kind, int32 partition, const char *text);

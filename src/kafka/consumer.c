@@ -8,6 +8,13 @@
  *	  consumer_assign --> library fetches --> consumer_poll --> batch
  *													\--> fault kept
  *
+ * An aligned consumer reads each partition from a queue of its own and takes next
+ * from the one that is furthest behind by the records' timestamps.  The library
+ * fetches partitions at whatever pace it likes and would let them drift apart for
+ * good; so they stay together, and what belongs together in time (a group, a window)
+ * is met in one epoch rather than in several.  Nobody waits for a partition that has
+ * nothing to give.
+ *
  * Invariants:
  *	  - per partition, records come in rising offsets from the position assigned,
  *		and nothing follows a fault of that partition: a gap that the broker did not
@@ -20,13 +27,20 @@
  */
 #include "postgres.h"
 
+#include <time.h>
+
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "kafka/batch.h"
 #include "kafka/client.h"
+#include "kafka/settings.h"
+
+#define QUEUE_OPTION	"queued.max.messages.kbytes"
 
 #define POLL_CHUNK	1024
+#define ALIGNED_TURN	256		/* records taken from one partition before looking at the others */
+#define ALIGNED_LEAST_KB	2048	/* a partition's queue must hold several fetches */
 
 typedef enum PartitionState
 {
@@ -35,11 +49,20 @@ typedef enum PartitionState
 	PARTITION_STOPPED			/* after a fault, until assigned again */
 } PartitionState;
 
+typedef struct PartitionReader
+{
+	PartitionState state;
+	rd_kafka_queue_t *queue;	/* of an aligned consumer; NULL: records come through the common queue */
+	int64		reached;		/* timestamp of the last record taken, ms; never ahead of the clock */
+	int64		taken;			/* records */
+} PartitionReader;
+
 struct KafkaConsumer
 {
 	KafkaClient client;			/* first: client_open() makes it all */
 	dlist_head	batches;		/* that hold messages of ours */
-	PartitionState *partitions; /* by number */
+	bool		aligned;
+	PartitionReader *partitions;	/* by number */
 	int			npartitions;
 	rd_kafka_message_t *chunk[POLL_CHUNK];	/* between library and batch, empty between calls */
 };
@@ -52,6 +75,8 @@ consumer_before_close(void *arg)
 
 	while (!dlist_is_empty(&consumer->batches))
 		batch_abandon(dlist_container(KafkaBatch, node, dlist_head_node(&consumer->batches)));
+	for (int i = 0; i < consumer->npartitions; i++)
+		client_release_queue(&consumer->partitions[i].queue);
 }
 
 KafkaConsumer *
@@ -66,10 +91,72 @@ consumer_open(const char *topic, const KafkaOption *options, int noptions)
 	return consumer;
 }
 
+/* What one partition's queue may hold, so that all hold what the common queue would; KB. */
+static int
+aligned_queue_kb(int npartitions)
+{
+	for (int i = 0; i < N_CLIENT_SETTINGS; i++)
+	{
+		const ClientSetting *setting = &client_settings[i];
+
+		if (strcmp(setting->name, QUEUE_OPTION) == 0 && client_setting_applies(setting))
+			return Max(atoi(setting->value) / Max(npartitions, 1), ALIGNED_LEAST_KB);
+	}
+	elog(ERROR, "no setting \"%s\"", QUEUE_OPTION);
+}
+
+KafkaConsumer *
+consumer_open_aligned(const char *topic, const KafkaOption *options, int noptions, int npartitions)
+{
+	KafkaOption *all = palloc((noptions + 1) * sizeof(KafkaOption));
+	KafkaConsumer *consumer;
+
+	/* ours first: a user's own value replaces it */
+	all[0].name = QUEUE_OPTION;
+	all[0].value = psprintf("%d", aligned_queue_kb(npartitions));
+	memcpy(all + 1, options, noptions * sizeof(KafkaOption));
+	consumer = consumer_open(topic, all, noptions + 1);
+	consumer->aligned = true;
+	pfree(all);
+	return consumer;
+}
+
 void
 consumer_close(KafkaConsumer *consumer)
 {
 	client_close(&consumer->client);
+}
+
+/* Makes room for partitions up to a number; those that are there stay as they are. */
+static void
+reserve_partitions(KafkaConsumer *consumer, int npartitions)
+{
+	PartitionReader *before = consumer->partitions;
+
+	if (npartitions <= consumer->npartitions)
+		return;
+	consumer->partitions = MemoryContextAllocZero(consumer->client.context, npartitions * sizeof(PartitionReader));
+	if (before != NULL)
+	{
+		memcpy(consumer->partitions, before, consumer->npartitions * sizeof(PartitionReader));
+		pfree(before);
+	}
+	consumer->npartitions = npartitions;
+}
+
+/* Gives a partition a queue of its own, before the library begins to fill it. */
+static void
+separate(KafkaConsumer *consumer, int32 partition)
+{
+	PartitionReader *reader = &consumer->partitions[partition];
+
+	if (!consumer->aligned || reader->queue != NULL)
+		return;
+	reader->queue = rd_kafka_queue_get_partition(consumer->client.handle, consumer->client.topic, partition);
+	if (reader->queue == NULL)
+		return;
+	rd_kafka_queue_forward(reader->queue, NULL);
+	client_wake_by(&consumer->client, reader->queue);
 }
 
 /* Notes which partitions are read from now on. */
@@ -80,13 +167,14 @@ note_assignment(KafkaConsumer *consumer, const KafkaPosition *positions, int n)
 
 	for (int i = 0; i < n; i++)
 		npartitions = Max(npartitions, positions[i].partition + 1);
-	if (consumer->partitions != NULL)
-		pfree(consumer->partitions);
-	consumer->partitions = MemoryContextAllocZero(consumer->client.context,
-												  Max(npartitions, 1) * sizeof(PartitionState));
-	consumer->npartitions = npartitions;
+	reserve_partitions(consumer, npartitions);
+	for (int i = 0; i < consumer->npartitions; i++)
+		consumer->partitions[i].state = PARTITION_UNASSIGNED;
 	for (int i = 0; i < n; i++)
-		consumer->partitions[positions[i].partition] = PARTITION_READING;
+	{
+		consumer->partitions[positions[i].partition].state = PARTITION_READING;
+		separate(consumer, positions[i].partition);
+	}
 }
 
 void
@@ -115,7 +203,7 @@ partition_state(const KafkaConsumer *consumer, int32 partition)
 {
 	if (partition < 0 || partition >= consumer->npartitions)
 		return PARTITION_UNASSIGNED;
-	return consumer->partitions[partition];
+	return consumer->partitions[partition].state;
 }
 
 /* Puts a message into the batch, which owns it from now on. */
@@ -156,7 +244,7 @@ take_notice(KafkaConsumer *consumer, KafkaBatch *batch, const rd_kafka_message_t
 	client_keep_fault(&consumer->client, kind, partition, rd_kafka_message_errstr(message));
 	if ((kind == KAFKA_OFFSET_LOST || kind == KAFKA_BROKEN) &&
 		partition_state(consumer, partition) == PARTITION_READING)
-		consumer->partitions[partition] = PARTITION_STOPPED;
+		consumer->partitions[partition].state = PARTITION_STOPPED;
 }
 
 /* Sorts a chunk of messages into the batch; returns the number of records. */
@@ -195,28 +283,78 @@ own_batch(KafkaConsumer *consumer, KafkaBatch *batch)
 	dlist_push_tail(&consumer->batches, &batch->node);
 }
 
-int
-consumer_poll(KafkaConsumer *consumer, KafkaBatch *batch, int max)
+/* Takes up to max records that a queue holds now. */
+static int
+take_from(KafkaConsumer *consumer, KafkaBatch *batch, rd_kafka_queue_t *queue, int max)
 {
 	int			taken = 0;
 
-	client_serve(&consumer->client, NULL, NULL);
-	own_batch(consumer, batch);
 	while (taken < max)
 	{
 		int			wanted = Min(max - taken, POLL_CHUNK);
 		ssize_t		n;
 
 		/* asking for what is there avoids a timed wait at the queue's end */
-		wanted = Min(wanted, rd_kafka_queue_length(consumer->client.records));
+		wanted = Min(wanted, rd_kafka_queue_length(queue));
 		if (wanted == 0)
 			break;
 		batch_reserve(batch, wanted);	/* may raise: before messages are ours */
-		n = rd_kafka_consume_batch_queue(consumer->client.records, 0, consumer->chunk, wanted);
+		n = rd_kafka_consume_batch_queue(queue, 0, consumer->chunk, wanted);
 		if (n <= 0)
 			break;
 		taken += take_chunk(consumer, batch, (int) n);
 	}
+	return taken;
+}
+
+/* Is a partition behind another: by time, and where that says nothing by records? */
+static inline bool
+is_behind(const PartitionReader *a, const PartitionReader *b)
+{
+	return a->reached != b->reached ? a->reached < b->reached : a->taken < b->taken;
+}
+
+/* Of the partitions that have something to give, the one furthest behind; NULL: none has. */
+static PartitionReader *
+furthest_behind(KafkaConsumer *consumer)
+{
+	PartitionReader *least = NULL;
+
+	for (int i = 0; i < consumer->npartitions; i++)
+	{
+		PartitionReader *reader = &consumer->partitions[i];
+
+		if (reader->queue != NULL && (least == NULL || is_behind(reader, least)) &&
+			rd_kafka_queue_length(reader->queue) > 0)
+			least = reader;
+	}
+	return least;
+}
+
+/* One turn of a partition. */
+static int
+take_turn(KafkaConsumer *consumer, KafkaBatch *batch, PartitionReader *reader, int max, int64 now_ms)
+{
+	int			taken = take_from(consumer, batch, reader->queue, Min(max, ALIGNED_TURN));
+
+	reader->taken += taken;
+	if (taken > 0)
+		reader->reached = Min(batch->records[batch->nrecords - 1].timestamp_ms, now_ms);
+	return taken;
+}
+
+int
+consumer_poll(KafkaConsumer *consumer, KafkaBatch *batch, int max)
+{
+	int64		now_ms = consumer->aligned ? (int64) (time(NULL) + 1) * 1000 : 0;
+	PartitionReader *reader;
+	int			taken;
+
+	client_serve(&consumer->client, NULL, NULL);
+	own_batch(consumer, batch);
+	taken = take_from(consumer, batch, consumer->client.records, max);
+	while (taken < max && (reader = furthest_behind(consumer)) != NULL)
+		taken += take_turn(consumer, batch, reader, max - taken, now_ms);
 	return taken;
 }
 

@@ -57,6 +57,14 @@ typedef struct KafkaFault
 extern KafkaConsumer *consumer_open(const char *topic, const KafkaOption *options, int noptions);
 extern void consumer_close(KafkaConsumer *consumer);
 
+/*
+ * The same, for reading about npartitions partitions at the pace of the slowest: what
+ * consumer_poll() gives is taken from the partition furthest behind by timestamps, as
+ * far as it has anything to give.
+ */
+extern KafkaConsumer *consumer_open_aligned(const char *topic, const KafkaOption *options, int noptions,
+											int npartitions);
+
 /* Replaces the assignment. */
 extern void consumer_assign(KafkaConsumer *consumer, const KafkaPosition *positions, int n);
 
