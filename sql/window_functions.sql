@@ -85,6 +85,19 @@ FROM generate_series(1, 5000) i,
      LATERAL (SELECT '1990-01-01'::timestamptz + i * interval '1234.567891 min' AS at) t,
      deltaflow.hop(at, '7 min', '7 min', '2001-02-03') w;
 
+-- the planner knows how many windows there will be
+CREATE FUNCTION planned_rows(query text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+    plan jsonb;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
+    RETURN plan #>> '{0,Plan,Plan Rows}';
+END $$;
+SELECT planned_rows($$SELECT * FROM deltaflow.hop('2024-05-01 10:07'::timestamp, '1 min', '1 hour')$$) AS hop,
+       planned_rows($$SELECT * FROM deltaflow.cumulate('2024-05-01 10:07'::timestamp, '1 min', '1 hour')$$) AS cumulate,
+       planned_rows($$SELECT * FROM deltaflow.hop('2024-05-01 10:07'::timestamp, '1 hour', '1 min')$$) AS pauses,
+       planned_rows($$SELECT * FROM deltaflow.hop(now(), CASE WHEN random() < 2 THEN '1 min'::interval END, '1 hour')$$) AS unknown;
+
 --
 -- session: [first, last + gap); exactly the gap separates
 --
@@ -132,6 +145,10 @@ FROM (VALUES ('Europe/Paris'), ('Australia/Lord_Howe'), ('America/Sao_Paulo'), (
      LATERAL (SELECT date_trunc(unit, at, zone) AS start) s
 GROUP BY zone, unit ORDER BY 1, 2;
 
+-- of date_bin: at start + stride, or beyond the calendar at infinity
+SELECT deltaflow.window_end('2024-05-01 10:00'::timestamp, interval '10 min'), deltaflow.window_end('294276-12-31'::timestamp, interval '1 day'),
+       deltaflow.window_end('-infinity'::timestamptz, interval '1 day'), deltaflow.window_end('2024-03-31 00:00+01'::timestamptz, interval '1 day');
+
 --
 -- what is refused: the argument, the reason, the way out
 --
@@ -153,6 +170,8 @@ SELECT deltaflow.hop(now(), '1 s', '1001 s');
 SELECT deltaflow.cumulate(now(), '7 min', '1 hour');
 \echo :LAST_ERROR_SQLSTATE
 SELECT deltaflow.hop(now(), '1 min', '1 hour', 'infinity');
+\echo :LAST_ERROR_SQLSTATE
+SELECT deltaflow.window_end(now(), interval '1 month');
 \echo :LAST_ERROR_SQLSTATE
 SELECT deltaflow.session(at, '1 month') OVER (ORDER BY at) FROM pass;
 \echo :LAST_ERROR_SQLSTATE

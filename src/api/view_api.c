@@ -23,7 +23,6 @@
 #include "view/window_key.h"
 #include "window/lateness.h"
 
-PG_FUNCTION_INFO_V1(deltaflow_window_end_bin);
 PG_FUNCTION_INFO_V1(deltaflow_window_end_trunc);
 PG_FUNCTION_INFO_V1(deltaflow_window_end_trunc_tz);
 PG_FUNCTION_INFO_V1(deltaflow_window_end_trunc_zone);
@@ -42,13 +41,6 @@ PG_FUNCTION_INFO_V1(deltaflow_create_view);
 PG_FUNCTION_INFO_V1(deltaflow_explain);
 PG_FUNCTION_INFO_V1(deltaflow_on_ddl);
 PG_FUNCTION_INFO_V1(deltaflow_on_drop);
-
-/* window_end(start, stride) */
-PGDLLEXPORT Datum
-deltaflow_window_end_bin(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_TIMESTAMP(window_end_bin(PG_GETARG_TIMESTAMP(0), PG_GETARG_INTERVAL_P(1)));
-}
 
 /* window_end(start timestamp, unit) */
 PGDLLEXPORT Datum

@@ -2,6 +2,7 @@
  * window_api.c
  *		Windows as SQL functions: thin entry points into src/window.
  *
+ *		window_end		where a window of date_bin ends
  *		hop, cumulate	set-returning: the windows of a time, into a tuplestore
  *		session			a window function: the session's range for each row
  *
@@ -15,16 +16,24 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
 #include "utils/rangetypes.h"
 #include "utils/timestamp.h"
 #include "windowapi.h"
 
+#include "api/window_api.h"
 #include "compat.h"
 #include "window/pane.h"
 #include "window/session.h"
+#include "window/span.h"
 
+PG_FUNCTION_INFO_V1(deltaflow_window_end_bin);
 PG_FUNCTION_INFO_V1(deltaflow_hop);
 PG_FUNCTION_INFO_V1(deltaflow_cumulate);
+PG_FUNCTION_INFO_V1(deltaflow_hop_support);
+PG_FUNCTION_INFO_V1(deltaflow_cumulate_support);
 PG_FUNCTION_INFO_V1(deltaflow_session_tstz);
 PG_FUNCTION_INFO_V1(deltaflow_session_ts);
 PG_FUNCTION_INFO_V1(deltaflow_session_range_tstz);
@@ -48,9 +57,8 @@ typedef struct SessionState
 	char		range[RANGE_BYTES] pg_attribute_aligned(MAXIMUM_ALIGNOF);
 } SessionState;
 
-/* Says what is wrong with an argument. */
-static void
-check_accepted(WindowRefusal refusal)
+void
+window_check_accepted(WindowRefusal refusal)
 {
 	const WindowRefusalText *text = window_refusal_text(refusal.code);
 
@@ -61,6 +69,18 @@ check_accepted(WindowRefusal refusal)
 			 errmsg(text->message, refusal.argument),
 			 text->detail ? errdetail("%s", text->detail) : 0,
 			 text->hint ? errhint("%s", text->hint) : 0));
+}
+
+/* ---- tumbling ---- */
+
+/* window_end(start, stride) */
+PGDLLEXPORT Datum
+deltaflow_window_end_bin(PG_FUNCTION_ARGS)
+{
+	int64		length;
+
+	window_check_accepted(window_length(PG_GETARG_INTERVAL_P(1), "stride", &length));
+	PG_RETURN_TIMESTAMP(time_plus(PG_GETARG_TIMESTAMP(0), length));
 }
 
 /* ---- hop and cumulate ---- */
@@ -96,8 +116,8 @@ windows_of_time(FunctionCallInfo fcinfo, WindowShapeKind kind)
 	WindowBounds window;
 	bool		isnull[2] = {false, false};
 
-	check_accepted(window_shape_make(kind, PG_GETARG_INTERVAL_P(1), PG_GETARG_INTERVAL_P(2),
-									 PG_GETARG_TIMESTAMP(3), &shape));
+	window_check_accepted(window_shape_make(kind, PG_GETARG_INTERVAL_P(1), PG_GETARG_INTERVAL_P(2),
+											PG_GETARG_TIMESTAMP(3), &shape));
 	begin_result(result);
 	window_cursor_begin(&cursor, &shape, PG_GETARG_TIMESTAMP(0));
 	while (window_cursor_next(&cursor, &window))
@@ -121,6 +141,50 @@ PGDLLEXPORT Datum
 deltaflow_cumulate(PG_FUNCTION_ARGS)
 {
 	return windows_of_time(fcinfo, SHAPE_CUMULATE);
+}
+
+/* An interval argument as far as the planner knows it; false: not now. */
+static bool
+planned_interval(PlannerInfo *root, const FuncExpr *call, int i, Interval *interval)
+{
+	Const	   *value = (Const *) estimate_expression_value(root, list_nth(call->args, i));
+
+	if (!IsA(value, Const) || value->constisnull || value->consttype != INTERVALOID)
+		return false;
+	*interval = *DatumGetIntervalP(value->constvalue);
+	return true;
+}
+
+/* How many windows a time has on average: for the planner. */
+static Datum
+estimate_windows(SupportRequestRows *request, WindowShapeKind kind)
+{
+	const FuncExpr *call = (const FuncExpr *) request->node;
+	Interval	step;
+	Interval	size;
+	WindowShape shape;
+
+	if (!IsA(request, SupportRequestRows) || !is_funcclause(request->node) ||
+		!planned_interval(request->root, call, 1, &step) ||
+		!planned_interval(request->root, call, 2, &size) ||
+		window_shape_make(kind, &step, &size, 0, &shape).code != WINDOW_ACCEPTED)
+		PG_RETURN_POINTER(NULL);
+	request->rows = window_shape_average(&shape);
+	PG_RETURN_POINTER(request);
+}
+
+/* planner support of hop */
+PGDLLEXPORT Datum
+deltaflow_hop_support(PG_FUNCTION_ARGS)
+{
+	return estimate_windows((SupportRequestRows *) PG_GETARG_POINTER(0), SHAPE_HOP);
+}
+
+/* planner support of cumulate */
+PGDLLEXPORT Datum
+deltaflow_cumulate_support(PG_FUNCTION_ARGS)
+{
+	return estimate_windows((SupportRequestRows *) PG_GETARG_POINTER(0), SHAPE_CUMULATE);
 }
 
 /* ---- session ---- */
@@ -149,7 +213,7 @@ take_gap(WindowObject window, SessionState *state)
 		return false;
 	if (!state->has_gap)
 	{
-		check_accepted(session_gap(interval, &state->gap));
+		window_check_accepted(session_gap(interval, &state->gap));
 		state->interval = *interval;
 		state->has_gap = true;
 	}
@@ -244,7 +308,7 @@ range_of_span(FunctionCallInfo fcinfo, Oid range_type)
 	SessionSpan span = {PG_GETARG_TIMESTAMP(0), PG_GETARG_TIMESTAMP(1)};
 	int64		gap;
 
-	check_accepted(session_gap(PG_GETARG_INTERVAL_P(2), &gap));
+	window_check_accepted(session_gap(PG_GETARG_INTERVAL_P(2), &gap));
 	PG_RETURN_RANGE_P(session_range(fcinfo, range_type, span, gap));
 }
 

@@ -28,27 +28,33 @@ CREATE FUNCTION deltaflow.window_end(window_start timestamptz, unit text, zone t
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'deltaflow_window_end_trunc_zone';
 
+-- Tell the planner how many windows a time has.
+CREATE FUNCTION deltaflow.hop_support(request internal) RETURNS internal
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'deltaflow_hop_support';
+CREATE FUNCTION deltaflow.cumulate_support(request internal) RETURNS internal
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'deltaflow_cumulate_support';
+
 -- The windows that a time falls in, by rising start: hopping ones begin every slide and
 -- last for size; cumulative ones begin every size and end at each step of it.
 CREATE FUNCTION deltaflow.hop(ts timestamptz, slide interval, size interval,
                               origin timestamptz DEFAULT '2000-01-01 00:00:00+00')
     RETURNS TABLE (window_start timestamptz, window_end timestamptz)
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5 SUPPORT deltaflow.hop_support
     AS 'MODULE_PATHNAME', 'deltaflow_hop';
 CREATE FUNCTION deltaflow.hop(ts timestamp, slide interval, size interval,
                               origin timestamp DEFAULT '2000-01-01 00:00:00')
     RETURNS TABLE (window_start timestamp, window_end timestamp)
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5 SUPPORT deltaflow.hop_support
     AS 'MODULE_PATHNAME', 'deltaflow_hop';
 CREATE FUNCTION deltaflow.cumulate(ts timestamptz, step interval, size interval,
                                    origin timestamptz DEFAULT '2000-01-01 00:00:00+00')
     RETURNS TABLE (window_start timestamptz, window_end timestamptz)
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5 SUPPORT deltaflow.cumulate_support
     AS 'MODULE_PATHNAME', 'deltaflow_cumulate';
 CREATE FUNCTION deltaflow.cumulate(ts timestamp, step interval, size interval,
                                    origin timestamp DEFAULT '2000-01-01 00:00:00')
     RETURNS TABLE (window_start timestamp, window_end timestamp)
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5 SUPPORT deltaflow.cumulate_support
     AS 'MODULE_PATHNAME', 'deltaflow_cumulate';
 COMMENT ON FUNCTION deltaflow.hop(timestamptz, interval, interval, timestamptz) IS 'the hopping windows of a time';
 COMMENT ON FUNCTION deltaflow.hop(timestamp, interval, interval, timestamp) IS 'the hopping windows of a time';

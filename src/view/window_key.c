@@ -95,14 +95,6 @@ beyond_calendar(Timestamp start)
 }
 
 Timestamp
-window_end_bin(Timestamp start, const Interval *stride)
-{
-	if (ends_beyond_calendar(start, stride))
-		return beyond_calendar(start);
-	return start + stride->day * USECS_PER_DAY + stride->time;
-}
-
-Timestamp
 window_end_trunc(Timestamp start, const char *unit)
 {
 	const Interval *length = checked_unit_length(unit);

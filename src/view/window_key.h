@@ -13,7 +13,6 @@
 extern bool window_recognise(Expr *key, WindowSpec *window);
 
 /* End of the window that begins at start; infinity where the calendar ends.  zone NULL: the session's. */
-extern Timestamp window_end_bin(Timestamp start, const Interval *stride);
 extern Timestamp window_end_trunc(Timestamp start, const char *unit);
 extern TimestampTz window_end_trunc_tz(TimestampTz start, const char *unit, const char *zone);
 

@@ -84,6 +84,14 @@ window_shape_count(const WindowShape *shape)
 	return (int) (shape->size / shape->step + (shape->size % shape->step != 0));
 }
 
+double
+window_shape_average(const WindowShape *shape)
+{
+	double		count = (double) shape->size / shape->step;
+
+	return shape->kind == SHAPE_HOP ? count : (count + 1) / 2;
+}
+
 /* How long before the time the last border of a grid lies; phase < width. */
 static int64
 since_border(int64 time, int64 width, int64 phase)

@@ -71,6 +71,9 @@ extern WindowRefusal window_shape_make(WindowShapeKind kind, const Interval *ste
 /* The most windows a time can have. */
 extern int	window_shape_count(const WindowShape *shape);
 
+/* How many it has on average; below 1 where windows have pauses between them. */
+extern double window_shape_average(const WindowShape *shape);
+
 /*
  * The pane of a time, named by its first time: its begin, or the calendar's.  Anything
  * below that takes a time takes a pane's name as well.
