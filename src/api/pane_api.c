@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "api/window_api.h"
 #include "compat.h"
 #include "maintain/merge.h"
 #include "window/pane.h"
@@ -28,15 +29,8 @@ static WindowShape
 shape_of(WindowShapeKind kind, const Interval *step, const Interval *size, Timestamp origin)
 {
 	WindowShape shape;
-	WindowRefusal refusal = window_shape_make(kind, step, size, origin, &shape);
-	const WindowRefusalText *text = window_refusal_text(refusal.code);
 
-	if (refusal.code != WINDOW_ACCEPTED)
-		ereport(ERROR,
-				(errcode(text->sqlstate),
-				 errmsg(text->message, refusal.argument),
-				 text->detail ? errdetail("%s", text->detail) : 0,
-				 text->hint ? errhint("%s", text->hint) : 0));
+	window_check_accepted(window_shape_make(kind, step, size, origin, &shape));
 	return shape;
 }
 
