@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "fdw/routine.h"
 #include "format/format.h"
+#include "kafka/consumer.h"
 #include "worker/worker.h"
 
 PG_MODULE_MAGIC;
@@ -25,6 +26,7 @@ _PG_init(void)
 {
 	clock_init_settings();
 	format_init_settings();
+	kafka_init_settings();
 	fdw_init_settings();
 	worker_init();
 	batch_progress_init();

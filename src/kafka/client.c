@@ -39,10 +39,6 @@
 #include "kafka/settings.h"
 #include "worker/wait.h"
 
-/* At most so many lines of the library per window reach the server's log. */
-#define LOG_LINES_PER_WINDOW	10
-#define LOG_WINDOW_MS			10000
-
 /* How long a blocking call of the library may last before we look for a cancel. */
 #define FIRST_STEP_MS	100
 #define LONGEST_STEP_MS	2000
@@ -50,24 +46,11 @@
 /* How long other brokers are tried when one would not let us in. */
 #define REFUSED_PATIENCE_MS	1000
 
-/* Destroying: so long for partitions to stop, and for all of it. */
-#define CLOSE_STEPS		50
-#define CLOSE_STEP_MS	10
-#define DESTROY_LIMIT	3		/* seconds */
-
 static dlist_head open_clients = DLIST_STATIC_INIT(open_clients);
-static int	left_behind = 0;
-
 const char *
 kafka_library_version(void)
 {
 	return rd_kafka_version_str();
-}
-
-int
-kafka_clients_left_behind(void)
-{
-	return left_behind;
 }
 
 const char *
@@ -78,92 +61,6 @@ kafka_fetch_tuning(void)
 }
 
 static void error_among_records(rd_kafka_t *handle, int err, const char *text, void *arg);
-
-/* What the thread that destroys a handle works on; malloc'ed, it may outlive the client. */
-typedef struct Farewell
-{
-	rd_kafka_t *handle;
-	bool		is_consumer;
-} Farewell;
-
-/*
- * Thread: stops the partitions in good order, as far as that is quick, and destroys
- * the handle.  Knows nothing of PostgreSQL.
- */
-static void *
-destroy_handle(void *arg)
-{
-	Farewell   *farewell = arg;
-	rd_kafka_t *handle = farewell->handle;
-
-	if (farewell->is_consumer)
-	{
-		rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
-
-		rd_kafka_error_destroy(rd_kafka_consumer_close_queue(handle, queue));
-		for (int i = 0; i < CLOSE_STEPS && !rd_kafka_consumer_closed(handle); i++)
-			rd_kafka_event_destroy(rd_kafka_queue_poll(queue, CLOSE_STEP_MS));
-		rd_kafka_queue_destroy(queue);
-	}
-	rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-	free(farewell);
-	return NULL;
-}
-
-/*
- * The process ends while threads of the library still run: without the destructors
- * that exit() would pull away from under them (OpenSSL's among others).  Shared
- * memory has been left in good order before.
- */
-static void
-end_beside_threads(int code, Datum arg)
-{
-	_exit(code);
-}
-
-/*
- * Destroys a handle within DESTROY_LIMIT seconds or leaves it to its thread: the
- * library, up to 2.6 at least, can wait for ever for a reference that a response
- * arriving at the wrong moment keeps.  A backend must not: it could not even be
- * terminated.  What stays behind then is an idle thread or two and their memory.
- */
-static void
-destroy_in_time(rd_kafka_t *handle, bool is_consumer, const char *topic)
-{
-	Farewell   *farewell = malloc(sizeof(Farewell));
-	pthread_t	thread;
-	sigset_t	all;
-	sigset_t	before;
-	struct timespec limit;
-	int			failed = ENOMEM;
-
-	if (farewell != NULL)
-	{
-		farewell->handle = handle;
-		farewell->is_consumer = is_consumer;
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		failed = pthread_create(&thread, NULL, destroy_handle, farewell);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
-	if (failed)
-	{
-		free(farewell);
-		rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-		return;
-	}
-	clock_gettime(CLOCK_REALTIME, &limit);
-	limit.tv_sec += DESTROY_LIMIT;
-	if (pthread_timedjoin_np(thread, NULL, &limit) == 0)
-		return;
-	pthread_detach(thread);
-	if (left_behind++ == 0)
-		on_proc_exit(end_beside_threads, 0);
-	ereport(LOG,
-			(errmsg("Kafka client for topic \"%s\" did not stop within %d seconds and is left behind",
-					topic, DESTROY_LIMIT),
-			 errhidestmt(true)));
-}
 
 void
 client_wake_by(KafkaClient *client, rd_kafka_queue_t *queue)
@@ -204,7 +101,7 @@ close_handle(KafkaClient *client)
 	if (client->handle != NULL)
 	{
 		dlist_delete(&client->node);
-		destroy_in_time(client->handle, is_consumer, client->topic);
+		handle_destroy(client->handle, is_consumer, client->topic);
 	}
 	client->handle = NULL;
 	if (client->conf != NULL)
@@ -543,35 +440,6 @@ error_among_records(rd_kafka_t *handle, int err, const char *text, void *arg)
 	take_error((KafkaClient *) arg, err, text, err == RD_KAFKA_RESP_ERR__FATAL);
 }
 
-/* Whether one more line may go to the server's log now. */
-static bool
-may_log(KafkaClient *client)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (client->log_window == 0 ||
-		TimestampDifferenceExceeds(client->log_window, now, LOG_WINDOW_MS))
-	{
-		int			suppressed = client->log_suppressed;
-
-		client->log_window = now;
-		client->log_lines = 0;
-		client->log_suppressed = 0;
-		if (suppressed > 0)
-			ereport(LOG,
-					(errmsg("Kafka client for topic \"%s\": %d messages were suppressed",
-							client->topic, suppressed),
-					 errhidestmt(true)));
-	}
-	if (client->log_lines >= LOG_LINES_PER_WINDOW)
-	{
-		client->log_suppressed++;
-		return false;
-	}
-	client->log_lines++;
-	return true;
-}
-
 /* A line of the library's log.  The event is destroyed before ereport, which may not return. */
 static void
 serve_log(KafkaClient *client, rd_kafka_event_t *event)
@@ -585,10 +453,8 @@ serve_log(KafkaClient *client, rd_kafka_event_t *event)
 		strlcpy(text, line, sizeof(text));
 	rd_kafka_event_destroy(event);
 	hide_secrets(client, text);
-	if (text[0] != '\0' && may_log(client))
-		ereport(LOG,
-				(errmsg("Kafka client for topic \"%s\": %s", client->topic, text),
-				 errhidestmt(true)));
+	if (text[0] != '\0')
+		client_log(client, text);
 }
 
 void

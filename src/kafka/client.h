@@ -61,6 +61,12 @@ extern void client_close(KafkaClient *client);
 /* Takes errors and log lines off the library's queue; other events go to the handler. */
 extern void client_serve(KafkaClient *client, KafkaEventHandler handler, void *arg);
 
+/* A line of the library's log, free of secrets, to the server's at a limited rate (client_log.c). */
+extern void client_log(KafkaClient *client, const char *text);
+
+/* Destroys a handle within a few seconds, or leaves it behind (handle_destroy.c).  Does not raise. */
+extern void handle_destroy(rd_kafka_t *handle, bool is_consumer, const char *topic);
+
 extern void client_drain_wakeup(KafkaClient *client);
 
 /* Whether one of our own settings is for the library in use. */

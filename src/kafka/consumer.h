@@ -124,6 +124,9 @@ extern const char *kafka_library_version(void);
  */
 extern int	kafka_clients_left_behind(void);
 
+/* The settings of this folder; from _PG_init. */
+extern void kafka_init_settings(void);
+
 /* How the client is set against stalls with that version, for the log at start. */
 extern const char *kafka_fetch_tuning(void);
 

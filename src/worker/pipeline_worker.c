@@ -32,6 +32,7 @@
 #include "catalog/catalog.h"
 #include "compat.h"
 #include "ingest/epoch.h"
+#include "kafka/consumer.h"
 #include "worker/backoff.h"
 #include "worker/process.h"
 #include "worker/settings.h"
@@ -333,13 +334,27 @@ epoch(PipelineWorker *worker)
 	pg_unreachable();
 }
 
+/*
+ * Whether threads of the broker client run on that nobody can stop any more: memory and
+ * processor time are lost with them until the process ends, so it makes way for another.
+ */
+static bool
+is_worn_out(void)
+{
+	if (kafka_clients_left_behind() == 0)
+		return false;
+	ereport(LOG,
+			(errmsg("%s is started again: a Kafka client of it could not be stopped", MyBgworkerEntry->bgw_name)));
+	return true;
+}
+
 /* One round of the loop. */
 static NextStep
 pipeline_round(PipelineWorker *worker)
 {
 	NextStep	next = GO_ON;
 
-	if (!setting_enabled)
+	if (!setting_enabled || is_worn_out())
 		return LEAVE;
 	if (look_is_due(worker))
 		next = look(worker);
