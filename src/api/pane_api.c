@@ -64,7 +64,7 @@ windows_of_pane(FunctionCallInfo fcinfo, WindowShapeKind kind)
 	WindowStream stream;
 	WindowBounds window;
 
-	InitMaterializedSRF(fcinfo, 0);
+	window_result_begin(result);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(3) || PG_ARGISNULL(4))
 		return (Datum) 0;
 	shape = shape_of(kind, PG_GETARG_INTERVAL_P(2), PG_GETARG_INTERVAL_P(3), PG_GETARG_TIMESTAMP(4));

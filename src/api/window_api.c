@@ -85,12 +85,8 @@ deltaflow_window_end_bin(PG_FUNCTION_ARGS)
 
 /* ---- hop and cumulate ---- */
 
-/*
- * A tuplestore for a call, made once per row in a lateral join: the caller knows the
- * columns, so they need not be looked up.
- */
-static void
-begin_result(ReturnSetInfo *result)
+void
+window_result_begin(ReturnSetInfo *result)
 {
 	MemoryContext before;
 
@@ -118,7 +114,7 @@ windows_of_time(FunctionCallInfo fcinfo, WindowShapeKind kind)
 
 	window_check_accepted(window_shape_make(kind, PG_GETARG_INTERVAL_P(1), PG_GETARG_INTERVAL_P(2),
 											PG_GETARG_TIMESTAMP(3), &shape));
-	begin_result(result);
+	window_result_begin(result);
 	window_cursor_begin(&cursor, &shape, PG_GETARG_TIMESTAMP(0));
 	while (window_cursor_next(&cursor, &window))
 	{
