@@ -84,6 +84,7 @@ typedef struct ViewRow
 	char	   *last_error;
 	char	   *hint;
 	FillPoint	fill;			/* of STATE_BACKFILLING */
+	TimestampTz horizon;		/* windows that begin before it are not kept; DT_NOBEGIN: all are */
 } ViewRow;
 
 /* pipeline.c */
@@ -143,6 +144,8 @@ extern void view_set_fill(int64 id, const FillPoint *fill);
 extern void view_forget_fills(int64 pipeline_id);	/* unfinished fillings begin again */
 extern void view_stamp(int64 id, const char *fingerprint, int server_major);
 extern void view_add_late(int64 id, int64 n);
+extern void view_set_horizon(int64 id, TimestampTz horizon);
+extern void view_set_options(int64 id, const char *options);
 extern List *view_position_list(int64 view_id);	/* of PositionRow: first_offset, end_offset unused */
 extern void view_position_put(int64 view_id, const PositionRow *row);	/* insert or replace */
 

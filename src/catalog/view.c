@@ -16,7 +16,7 @@
 
 #define VIEW_COLUMNS \
 	"id, pipeline_id, live, batch, state_table, fingerprint, lateness, emit = 'close', options::text, " \
-	"pinned, server_major, state, last_error, hint, fill_xid, fill_relation, fill_block"
+	"pinned, server_major, state, last_error, hint, fill_xid, fill_relation, fill_block, horizon"
 
 /* The elements of a text[], as C strings in the current context. */
 static List *
@@ -77,6 +77,7 @@ view_read(const CatalogCall *call, uint64 i)
 	row->fill.xid = isnull ? InvalidFullTransactionId : DatumGetFullTransactionId(datum);
 	row->fill.relation = result_oid(i, 16);
 	row->fill.block = result_int64(i, 17, 0);
+	row->horizon = result_time(i, 18);
 	return row;
 }
 
@@ -224,6 +225,28 @@ view_add_late(int64 id, int64 n)
 	Datum		values[] = {Int64GetDatum(id), Int64GetDatum(n)};
 
 	statement_execute(&add, values, NULL);
+}
+
+void
+view_set_horizon(int64 id, TimestampTz horizon)
+{
+	static Statement set = {
+		"UPDATE deltaflow.view SET horizon = $2 WHERE id = $1", 2, {INT8OID, TIMESTAMPTZOID}
+	};
+	Datum		values[] = {Int64GetDatum(id), TimestampTzGetDatum(horizon)};
+
+	statement_execute(&set, values, NULL);
+}
+
+void
+view_set_options(int64 id, const char *options)
+{
+	static Statement set = {
+		"UPDATE deltaflow.view SET options = $2::jsonb WHERE id = $1", 2, {INT8OID, TEXTOID}
+	};
+	Datum		values[] = {Int64GetDatum(id), CStringGetTextDatum(options)};
+
+	statement_execute(&set, values, NULL);
 }
 
 List *

@@ -47,6 +47,7 @@
 #include "ingest/start.h"
 #include "view/ddl.h"
 #include "view/load.h"
+#include "view/options.h"
 
 /* Settings that expressions of a definition may depend on: workers use the creator's. */
 static const char *const pinned_settings[] = {
@@ -58,6 +59,8 @@ static const char *const pinned_settings[] = {
 typedef struct Creation
 {
 	const CreateView *request;
+	ViewSettings options;
+	Interval   *lateness;		/* as asked for, or as long as windows are retained */
 	bool		emit_close;
 	char	   *schema;
 	char	   *live;			/* names of the objects, without schema */
@@ -135,14 +138,23 @@ check_emit(Creation *creation)
 				 errhint("Use 'update' to see groups as they change, or 'close' to see only final ones.")));
 }
 
+/* A row for a window that is not retained any more must be late: it would begin the window anew. */
 static void
-check_options(const char *options)
+check_options(Creation *creation)
 {
-	if (options != NULL && strcmp(options, "{}") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unrecognized options %s", options),
-				 errhint("This version has no further options of continuous views.")));
+	const CreateView *request = creation->request;
+
+	view_options_check(request->options);
+	creation->options = view_options_parse(request->options);
+	creation->lateness = request->lateness;
+	if (creation->options.retain == VIEW_RETAIN_ALL)
+		return;
+	if (creation->lateness == NULL)
+	{
+		creation->lateness = palloc0(sizeof(Interval));
+		creation->lateness->time = creation->options.retain;
+	}
+	view_check_retain(&creation->options, creation->lateness);
 }
 
 /* Exactly one of query and from_view, and the latter the caller's own. */
@@ -218,7 +230,7 @@ check_event_time(const Creation *creation)
 static void
 check_lateness(const Creation *creation)
 {
-	Interval   *lateness = creation->request->lateness;
+	Interval   *lateness = creation->lateness;
 
 	if (lateness == NULL && !creation->emit_close)
 		return;
@@ -234,6 +246,12 @@ check_lateness(const Creation *creation)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("lateness must not be negative")));
+	if (lateness->month != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lateness must not have months or years"),
+				 errdetail("They have no fixed length."),
+				 errhint("Give it in days.")));
 	if (creation->spec->window.kind == WINDOW_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -284,10 +302,12 @@ difference(const Creation *creation, const ViewRow *row)
 	if (!view_fingerprint_same(row->fingerprint, view_query_fingerprint(creation->query)) ||
 		!same_column_names(creation->spec, row->live))
 		return "Its definition is different.";
-	if (!same_lateness(request->lateness, row->lateness))
+	if (!same_lateness(creation->lateness, row->lateness))
 		return "Its lateness is different.";
 	if (creation->emit_close != row->emit_close)
 		return "Its emit is different.";
+	if (!view_options_equal(request->options, row->options))
+		return "Its options are different.";
 	return NULL;
 }
 
@@ -440,6 +460,18 @@ check_same_columns(Oid live, Oid batch)
 	table_close(batch_rel, NoLock);
 }
 
+/* The options, with the note that the definition is in a view of the user's. */
+static char *
+stored_options(const char *options, bool from_view)
+{
+	Datum		stored = DirectFunctionCall1(jsonb_in, CStringGetDatum(options));
+
+	if (from_view)
+		stored = DirectFunctionCall2(jsonb_concat, stored,
+									 DirectFunctionCall1(jsonb_in, CStringGetDatum("{\"from_view\": true}")));
+	return DatumGetCString(DirectFunctionCall1(jsonb_out, stored));
+}
+
 /* The three objects, and the row about them. */
 static void
 make_view(const Creation *creation)
@@ -450,7 +482,7 @@ make_view(const Creation *creation)
 	make_batch_view(creation);
 	make_state_table(creation);
 	row.state_table = relation_oid(creation, creation->state);
-	run_command(live_view_sql(creation->spec, row.state_table, creation->emit_close ? creation->request->lateness : NULL,
+	run_command(live_view_sql(creation->spec, row.state_table, creation->emit_close ? creation->lateness : NULL,
 							  creation->schema, creation->live));
 	row.live = relation_oid(creation, creation->live);
 	row.batch = given ? creation->request->from_view : relation_oid(creation, creation->batch);
@@ -458,9 +490,9 @@ make_view(const Creation *creation)
 
 	row.pipeline_id = creation->pipeline->id;
 	row.fingerprint = view_fingerprint(row.batch);
-	row.lateness = creation->request->lateness;
+	row.lateness = creation->lateness;
 	row.emit_close = creation->emit_close;
-	row.options = given ? "{\"from_view\": true}" : "{}";
+	row.options = stored_options(creation->request->options, given);
 	row.pinned = pinned_now();
 	row.server_major = PG_MAJORVERSION_NUM;
 	row.state = STATE_BACKFILLING;
@@ -476,7 +508,7 @@ view_create(const CreateView *request)
 	Creation	creation = {request};
 
 	check_emit(&creation);
-	check_options(request->options);
+	check_options(&creation);
 	check_definition_arguments(request);
 	choose_names(&creation);
 	analyse_request(&creation);
