@@ -60,6 +60,28 @@ extern int	live_view_current_row(const LiveView *view);
 /* Loads what is stored of the groups touched, combines, writes.  Returns groups written. */
 extern int64 live_view_write(LiveView *view);
 
+/*
+ * Caps on what a view may keep; 0: none.  live_view_write raises an ERROR
+ * (program_limit_exceeded) when one is exceeded, before anything is committed.
+ */
+typedef struct ViewCaps
+{
+	int64		open_windows;	/* not closed yet; of views whose windows close */
+	int64		groups;			/* rows of the state table, by the server's estimate and what was added since */
+	int64		state_bytes;	/* state table and its index */
+} ViewCaps;
+
+extern void live_view_set_caps(LiveView *view, const ViewCaps *caps);
+
+/*
+ * Removes stored groups of windows whose end + retain <= watermark, the oldest first,
+ * at most max_rows; the groups must be late for all rows.  After live_view_write, and
+ * not while old rows are being folded.  False: there may be more.  *horizon becomes the
+ * border at and behind which windows are still complete, when anything was removed.
+ */
+extern bool live_view_expire(LiveView *view, TimestampTz watermark, int64 retain, int64 max_rows,
+							 TimestampTz *horizon);
+
 /* Forgets everything folded and cached: after an abort, or when somebody else wrote the state. */
 extern void live_view_discard(LiveView *view);
 

@@ -34,6 +34,12 @@ struct LiveView
 	int64		forgotten;		/* with windows: no group of a later one is stored but not cached */
 	bool		some_forgotten; /* without: some group may be */
 
+	/* what it may keep, and keeps: caps.c, expire.c */
+	ViewCaps	caps;
+	double		stored_groups;	/* -1: not estimated yet */
+	struct windows_hash *open_windows;	/* NULL: not counted yet */
+	TimestampTz removed_to;		/* groups of older windows than this are removed; DT_NOBEGIN: not known */
+
 	/* the epoch */
 	int64		epoch;
 	TimestampTz watermark;		/* of the last fold */
@@ -70,6 +76,14 @@ extern void live_view_store_group(LiveView *view, FoldGroup *group, Datum *value
 extern void live_view_write_groups(LiveView *view, FoldGroup **groups, int64 n, StoreGroup store);
 extern FoldGroup **live_view_select(FoldGroup **groups, int64 n, uint16 flags, bool have, int64 *nselected);
 extern void live_view_sort_by_tid(FoldGroup **groups, int64 n);
+
+/* caps.c: what is kept, counted */
+extern void caps_forget(LiveView *view);
+extern void caps_added(LiveView *view, FoldGroup **groups, int64 n);
+extern void caps_check(LiveView *view);
+
+/* expire.c: when the last window that a group is part of ends */
+extern TimestampTz live_view_last_end(LiveView *view, TimestampTz start);
 
 /* session_fold.c, session_write.c */
 extern void session_view_open(LiveView *view);

@@ -137,6 +137,7 @@ live_view_write_groups(LiveView *view, FoldGroup **groups, int64 n, StoreGroup s
 	state_table_insert(view->table, fresh, nnew, store, view);
 	for (int64 i = 0; i < nnew; i++)
 		fresh[i]->flags |= GROUP_STORED;
+	caps_added(view, fresh, nnew);
 }
 
 /* A view without keys has its one row even when no row ever came. */
@@ -207,6 +208,8 @@ live_view_write(LiveView *view)
 	MemoryContext old = MemoryContextSwitchTo(view->epoch_context);
 	int64		n = view->sessions != NULL ? session_view_write(view) : write_dirty(view);
 
+	if (n > 0)
+		caps_check(view);
 	MemoryContextSwitchTo(old);
 	live_view_release_table(view);
 	shrink_cache(view);
