@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
@@ -20,6 +21,7 @@ PG_FUNCTION_INFO_V1(deltaflow_resume);
 PG_FUNCTION_INFO_V1(deltaflow_resume_all);
 PG_FUNCTION_INFO_V1(deltaflow_run_once);
 PG_FUNCTION_INFO_V1(deltaflow_wait);
+PG_FUNCTION_INFO_V1(deltaflow_set_view_options);
 
 /* The ingest or view whose name is the first argument. */
 static NamedObject *
@@ -56,6 +58,15 @@ PGDLLEXPORT Datum
 deltaflow_run_once(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(control_run_once(named_object(fcinfo), PG_GETARG_BOOL(1)));
+}
+
+/* deltaflow.set_view_options(name, options) */
+PGDLLEXPORT Datum
+deltaflow_set_view_options(PG_FUNCTION_ARGS)
+{
+	control_set_options(named_object(fcinfo),
+						DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(1))));
+	PG_RETURN_VOID();
 }
 
 /* deltaflow.wait(name, timeout) */

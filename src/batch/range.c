@@ -316,3 +316,41 @@ range_over_output(const ViewSpec *spec, const TimeRange *range)
 	column = window_output_column(spec, true);
 	return column == NULL ? NULL : range_over_end(spec, range, column);
 }
+
+/* The horizon as an instant. */
+static TimestampTz
+horizon_instant(const ViewSpec *spec, Timestamp horizon)
+{
+	if (spec->window.time_type != TIMESTAMPOID)
+		return horizon;
+	return DatumGetTimestampTz(DirectFunctionCall1(timestamp_timestamptz, TimestampGetDatum(horizon)));
+}
+
+bool
+range_limit_kept(const ViewSpec *spec, Timestamp horizon, TimeRange *range)
+{
+	TimestampTz kept;
+
+	if (TIMESTAMP_IS_NOBEGIN(horizon))
+		return true;
+	kept = horizon_instant(spec, horizon);
+	if (!range->has_since || range->since < kept)
+		range->since = kept;
+	range->has_since = true;
+	return !range->has_until || range->since <= range->until;
+}
+
+void
+range_check_kept(const ViewSpec *spec, Timestamp horizon, TimeRange *range)
+{
+	TimestampTz kept = horizon_instant(spec, horizon);
+
+	if (!TIMESTAMP_IS_NOBEGIN(horizon) &&
+		((range->has_since && range->since < kept) || (range->has_until && range->until < kept)))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("windows that begin before %s are not kept any more", timestamptz_to_str(kept)),
+				errdetail("The view's option retain has removed them."),
+				errhint("Give that time as \"since\", or run the definition into a table with deltaflow.run."));
+	(void) range_limit_kept(spec, horizon, range);
+}

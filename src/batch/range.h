@@ -38,6 +38,14 @@ extern List *range_over_definition(const ViewSpec *spec, const TimeRange *range)
 extern TimeRange range_of_windows(const ViewSpec *spec, const TimeRange *range);
 
 /*
+ * The part of the range in which windows are kept: those that begin before the horizon
+ * (on the view's own scale; DT_NOBEGIN: none) were removed.  The first is an ERROR when
+ * the range asks for such windows; the second is false when nothing is left.
+ */
+extern void range_check_kept(const ViewSpec *spec, Timestamp horizon, TimeRange *range);
+extern bool range_limit_kept(const ViewSpec *spec, Timestamp horizon, TimeRange *range);
+
+/*
  * The condition over rows that carry the window's (the pane's) start in this column,
  * as SQL text that begins with " WHERE"; "" when open at both ends.
  */

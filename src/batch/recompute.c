@@ -85,8 +85,11 @@ fill_groups(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
 }
 
 int64
-batch_recompute(const ViewRow *view, const TimeRange *range)
+batch_recompute(const ViewRow *view, const TimeRange *wanted)
 {
+	TimeRange	kept = *wanted;
+	const TimeRange *range = &kept;
+	ViewRow    *now;
 	Identity	before;
 	Oid			owner;
 	ViewSpec   *spec;
@@ -96,7 +99,7 @@ batch_recompute(const ViewRow *view, const TimeRange *range)
 	int64		changed;
 
 	(void) view_lock(view, RowExclusiveLock, true);
-	if (pipeline_lock(view->pipeline_id) == NULL || view_by_live(view->live) == NULL)
+	if (pipeline_lock(view->pipeline_id) == NULL || (now = view_by_live(view->live)) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the view was dropped meanwhile")));
@@ -106,6 +109,7 @@ batch_recompute(const ViewRow *view, const TimeRange *range)
 	before = identity_become(owner, view->pinned);
 	spec = live_rows_spec(view);
 	range_check(spec, range);
+	range_check_kept(spec, now->horizon, &kept);
 	windows = range_of_windows(spec, range);
 	SPI_connect();
 	live_rows_remember(view, spec, &windows);

@@ -11,6 +11,8 @@
  * A topic is outside of snapshots: it is read up to the positions that this
  * snapshot shows, which are exactly the records the live view has seen.
  *
+ * Windows that the view's option retain has removed are not compared.
+ *
  * Values are compared by their types' equality (by text where a type has none).
  * Float columns may differ by rounding, because a plain float sum depends on the
  * order of its rows while the live one is exact: what differs by less than one
@@ -212,18 +214,24 @@ bound_topic_scan(const ViewRow *view, const ViewSpec *spec)
 }
 
 void
-batch_reconcile(const ViewRow *view, const TimeRange *range, ReturnSetInfo *result)
+batch_reconcile(const ViewRow *view, const TimeRange *wanted, ReturnSetInfo *result)
 {
+	TimeRange	range = *wanted;
 	Identity	before = identity_become(GetUserId(), view->pinned);
 	ViewSpec   *spec = live_rows_spec(view);
 	bool		topic = is_topic(spec->source_relid);
 
-	range_check(spec, range);
+	range_check(spec, &range);
+	if (!range_limit_kept(spec, view->horizon, &range))
+	{
+		identity_restore(before);
+		return;
+	}
 	SPI_connect();
 	register_late_rows(view);
 	if (topic)
 		bound_topic_scan(view, spec);
-	if (SPI_execute(comparison(view, spec, range), true, 0) != SPI_OK_SELECT)
+	if (SPI_execute(comparison(view, spec, &range), true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not compare a view with its definition");
 	if (topic)
 		scan_bounds_clear();

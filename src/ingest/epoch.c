@@ -371,7 +371,7 @@ has_work(Pipeline *pipeline)
 		return true;
 	note_ends(pipeline);
 	for (int i = 0; i < pipeline->nviews; i++)
-		found |= pipeline->views[i].error != NULL;
+		found |= pipeline->views[i].error != NULL || pipeline->views[i].expiring;
 	return found || watermark_moves(pipeline);
 }
 

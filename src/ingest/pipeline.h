@@ -19,6 +19,7 @@
 #include "ingest/target.h"
 #include "kafka/consumer.h"
 #include "maintain/live_view.h"
+#include "view/options.h"
 #include "worker/backoff.h"
 
 #define CHUNK_ROWS		1000	/* records decoded, stored and folded at one go */
@@ -45,6 +46,9 @@ typedef struct PipelineView
 	PositionRow *committed;		/* of a view over the topic: its books, in the partitions' order */
 	PositionRow *now;
 	int64		late;			/* in this attempt */
+	ViewSettings settings;
+	TimestampTz horizon;		/* in this attempt: windows before it are removed */
+	bool		expiring;		/* more old windows wait to be removed */
 	bool		filling;		/* rows from before it was made are still to be folded; fill.c */
 	bool		filled_now;		/* this attempt folds the last of them */
 	FillPoint	fill_committed;

@@ -27,6 +27,7 @@
 #include "view/lock.h"
 #include "worker/settings.h"
 
+#define EXPIRE_ROWS	5000		/* of one view in one epoch */
 #define RESUME_HINT	"Correct the cause, then SELECT deltaflow.resume('%s'): the view is filled again."
 
 /* The view's qualified name, for messages and hints. */
@@ -85,6 +86,7 @@ view_open(Pipeline *pipeline, void *argument)
 	if (refusal != NULL)
 		view_refusal_raise(refusal);
 	view_adopt(view->row);
+	view->settings = view_options_parse(view->row->options);
 	view->live = live_view_open(view->spec, (size_t) setting_group_cache * 1024);
 	view->filling = view->row->state == STATE_BACKFILLING;
 	view->fill_committed = view->row->fill;
@@ -209,6 +211,7 @@ views_begin(Pipeline *pipeline)
 		PipelineView *view = &pipeline->views[i];
 
 		view->late = 0;
+		view->horizon = view->row->horizon;
 		if (view->error != NULL)
 			view_set_state(view->row->id, STATE_FAILED, view->error, view->hint);
 		if (view->now != NULL)
@@ -308,6 +311,26 @@ views_fold(Pipeline *pipeline)
 	pipeline->attempt.stage = STAGE_NONE;
 }
 
+/* What the view may keep, as of this epoch. */
+static void
+set_caps(const Pipeline *pipeline, PipelineView *view)
+{
+	const ViewSettings *settings = &view->settings;
+	ViewCaps	caps = {settings->max_open_windows, settings->max_groups, settings->max_state_bytes};
+
+	live_view_set_caps(view->live, &caps, pipeline->row->watermark);
+}
+
+/* Removes a slice of the windows that are older than the view retains. */
+static void
+expire(Pipeline *pipeline, PipelineView *view)
+{
+	if (view->settings.retain == VIEW_RETAIN_ALL || view->filling)
+		return;
+	view->expiring = !live_view_expire(view->live, pipeline->row->watermark, view->settings.retain,
+									   EXPIRE_ROWS, &view->horizon);
+}
+
 /* Writes what was folded, with a slice of what is older in views being filled, and counts late rows. */
 void
 views_write(Pipeline *pipeline)
@@ -322,12 +345,16 @@ views_write(Pipeline *pipeline)
 			continue;
 		pipeline->attempt.view = view;
 		before = identity_become(view->owner, view->row->pinned);
+		set_caps(pipeline, view);
 		if (view->filling)
 			fill_slice(pipeline, view);
 		live_view_write(view->live);
+		expire(pipeline, view);
 		identity_restore(before);
 		if (view->late > 0)
 			view_add_late(view->row->id, view->late);
+		if (view->horizon > view->row->horizon)
+			view_set_horizon(view->row->id, view->horizon);
 	}
 	pipeline->attempt.view = NULL;
 	pipeline->attempt.stage = STAGE_NONE;
@@ -338,7 +365,12 @@ void
 views_committed(Pipeline *pipeline)
 {
 	for (int i = 0; i < pipeline->nviews; i++)
-		pipeline->views[i].error = NULL;
+	{
+		PipelineView *view = &pipeline->views[i];
+
+		view->error = NULL;
+		view->row->horizon = Max(view->row->horizon, view->horizon);
+	}
 	fill_committed(pipeline);
 }
 

@@ -10,7 +10,7 @@
  *	 open windows	starts of windows that are not closed, in a hash: counted from the
  *					newest stored one down when the view is opened, then kept by what
  *					is added; those closed are taken out when there seem to be too many
- *	 groups			the server's estimate of rows when the view is opened, then what is
+ *	 groups			the server's estimate of rows when they are first counted, then what is
  *					added and removed
  *	 bytes			blocks of the state table and its index
  *
@@ -19,9 +19,9 @@
 #include "postgres.h"
 
 #include "access/tableam.h"
-#include "common/hashfn.h"
-#include "optimizer/plancat.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -52,9 +52,10 @@ typedef struct OpenWindow
 #define INITIAL_WINDOWS	64
 
 void
-live_view_set_caps(LiveView *view, const ViewCaps *caps)
+live_view_set_caps(LiveView *view, const ViewCaps *caps, TimestampTz watermark)
 {
 	view->caps = *caps;
+	view->closed_by = Min(watermark, DT_NOEND - 1);
 }
 
 /* Nothing is known of the table any more. */
@@ -85,7 +86,7 @@ add_window(LiveView *view, TimestampTz start)
 	TimestampTz limit = window_limits_add_lateness(view->limits, live_view_last_end(view, start));
 	bool		found;
 
-	if (lateness_reached(limit, view->watermark))
+	if (lateness_reached(limit, view->closed_by))
 		return false;
 	windows_insert(view->open_windows, start, &found)->limit = limit;
 	return true;
@@ -113,7 +114,7 @@ drop_closed(LiveView *view)
 
 	windows_start_iterate(view->open_windows, &iterator);
 	while ((window = windows_iterate(view->open_windows, &iterator)) != NULL)
-		if (lateness_reached(window->limit, view->watermark))
+		if (lateness_reached(window->limit, view->closed_by))
 			windows_delete_item(view->open_windows, window);
 }
 
@@ -124,8 +125,10 @@ caps_added(LiveView *view, FoldGroup **groups, int64 n)
 {
 	if (view->stored_groups >= 0)
 		view->stored_groups += n;
-	if (view->open_windows == NULL || !counts_windows(view))
+	if (!counts_windows(view))
 		return;
+	if (view->open_windows == NULL)
+		count_stored(view);
 	for (int64 i = 0; i < n; i++)
 		if (!group_nulls(view->keys, groups[i])[0])
 			(void) add_window(view, groups[i]->order);
@@ -133,12 +136,16 @@ caps_added(LiveView *view, FoldGroup **groups, int64 n)
 
 /* ---- checks ---- */
 
+/* The step that allows ten times as much. */
 static char *
-view_text(const LiveView *view)
+allow_more(const LiveView *view, const char *option, int64 cap)
 {
-	char	   *name = get_rel_name(view->spec->view_relid);
+	Oid			relid = view->spec->view_relid;
+	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
 
-	return name != NULL ? quote_identifier_copy(name) : pstrdup("?");
+	name = quote_literal_cstr(name);
+	return psprintf("To allow more: SELECT deltaflow.set_view_options(%s, '{\"%s\": " INT64_FORMAT "}'), deltaflow.resume(%s).",
+					name, option, cap < PG_INT64_MAX / 10 ? cap * 10 : PG_INT64_MAX, name);
 }
 
 static void
@@ -155,21 +162,32 @@ check_windows(LiveView *view)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("view has more than " INT64_FORMAT " open windows", view->caps.open_windows),
 				 errdetail("The watermark is too far behind the newest rows, or event times are wrong."),
-				 errhint("SELECT * FROM deltaflow.watermarks shows what holds the watermark. To allow more: SELECT deltaflow.set_view_options(%s, '{\"max_open_windows\": " INT64_FORMAT "}'), then deltaflow.resume.",
-						 view_text(view), view->caps.open_windows * 10)));
+				 errhint("SELECT * FROM deltaflow.watermarks shows what holds the watermark. %s",
+						 allow_more(view, "max_open_windows", view->caps.open_windows))));
 }
 
-/* How many rows the table had when it was first looked at. */
+/* About how many rows a page has: by the server's statistics, or as the middle one. */
+static double
+rows_per_page(Relation relation, BlockNumber blocks)
+{
+	Buffer		buffer;
+	double		rows;
+
+	if (relation->rd_rel->reltuples > 0 && relation->rd_rel->relpages > 0)
+		return relation->rd_rel->reltuples / relation->rd_rel->relpages;
+	buffer = ReadBuffer(relation, blocks / 2);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	rows = PageGetMaxOffsetNumber(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	return rows;
+}
+
 static void
 estimate_groups(LiveView *view, Relation relation)
 {
-	BlockNumber pages;
-	double		tuples;
-	double		visible;
+	BlockNumber blocks = RelationGetNumberOfBlocks(relation);
 
-	estimate_rel_size(relation, NULL, &pages, &tuples, &visible);
-	/* of a table that was never analyzed the estimate is a guess from its columns */
-	view->stored_groups = relation->rd_rel->reltuples < 0 ? 0 : tuples;
+	view->stored_groups = blocks == 0 ? 0 : blocks * rows_per_page(relation, blocks);
 }
 
 static void
@@ -183,8 +201,8 @@ check_groups(LiveView *view, Relation relation)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("view has more than " INT64_FORMAT " groups", view->caps.groups),
-				 errhint("Group by less, or let old windows go (option retain). To allow more: SELECT deltaflow.set_view_options(%s, '{\"max_groups\": " INT64_FORMAT "}'), then deltaflow.resume.",
-						 view_text(view), view->caps.groups * 10)));
+				 errhint("Group by less, or let old windows go (option retain). %s",
+						 allow_more(view, "max_groups", view->caps.groups))));
 }
 
 static void
@@ -199,8 +217,8 @@ check_bytes(LiveView *view, const StateTableParts *parts)
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("state of the view takes more than " INT64_FORMAT " bytes", view->caps.state_bytes),
-			 errhint("Group by less, or let old windows go (option retain). To allow more: SELECT deltaflow.set_view_options(%s, '{\"max_state_bytes\": " INT64_FORMAT "}'), then deltaflow.resume.",
-					 view_text(view), view->caps.state_bytes * 10)));
+			 errhint("Group by less, or let old windows go (option retain). %s",
+					 allow_more(view, "max_state_bytes", view->caps.state_bytes))));
 }
 
 void

@@ -81,6 +81,7 @@ live_view_open(const ViewSpec *spec, size_t cache_bytes)
 	view->key_nulls = palloc0(Max(spec->nkeys, 1) * FOLD_CHUNK_ROWS * sizeof(bool));
 	view->row = NO_ROW;
 	view->watermark = DT_NOBEGIN;
+	caps_forget(view);
 
 	MemoryContextSwitchTo(old);
 	return view;
@@ -107,6 +108,7 @@ live_view_discard(LiveView *view)
 	view->storage = InvalidOid;
 	view->row = NO_ROW;
 	view->stepping = false;
+	caps_forget(view);
 }
 
 /* The row that live_view_fold was at when it threw. */
@@ -167,6 +169,7 @@ live_view_begin_epoch(LiveView *view)
 	if (view->storage == state_table_storage(table))
 		return;
 
+	caps_forget(view);
 	if (view->sessions != NULL)
 	{
 		session_view_learn(view, table);

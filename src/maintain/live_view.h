@@ -62,7 +62,8 @@ extern int64 live_view_write(LiveView *view);
 
 /*
  * Caps on what a view may keep; 0: none.  live_view_write raises an ERROR
- * (program_limit_exceeded) when one is exceeded, before anything is committed.
+ * (program_limit_exceeded) when one is exceeded, before anything is committed.  Set
+ * them for each epoch: the watermark tells which windows are open.
  */
 typedef struct ViewCaps
 {
@@ -71,7 +72,7 @@ typedef struct ViewCaps
 	int64		state_bytes;	/* state table and its index */
 } ViewCaps;
 
-extern void live_view_set_caps(LiveView *view, const ViewCaps *caps);
+extern void live_view_set_caps(LiveView *view, const ViewCaps *caps, TimestampTz watermark);
 
 /*
  * Removes stored groups of windows whose end + retain <= watermark, the oldest first,

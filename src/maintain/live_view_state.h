@@ -36,6 +36,7 @@ struct LiveView
 
 	/* what it may keep, and keeps: caps.c, expire.c */
 	ViewCaps	caps;
+	TimestampTz closed_by;		/* the watermark that says which windows are open */
 	double		stored_groups;	/* -1: not estimated yet */
 	struct windows_hash *open_windows;	/* NULL: not counted yet */
 	TimestampTz removed_to;		/* groups of older windows than this are removed; DT_NOBEGIN: not known */

@@ -116,6 +116,12 @@ window_limits_set_lateness(WindowLimits *limits, const Interval *lateness)
 	return true;
 }
 
+bool
+window_limits_has_lateness(const WindowLimits *limits)
+{
+	return limits->has_lateness;
+}
+
 /* About how long the lateness is. */
 int64
 window_limits_late_span(const WindowLimits *limits)

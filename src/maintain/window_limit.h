@@ -30,6 +30,8 @@ extern const WindowLimit *window_limits_of(WindowLimits *limits, Datum start);
 /* end + lateness of any end; above all watermarks but the last when it cannot be written down. */
 extern TimestampTz window_limits_add_lateness(const WindowLimits *limits, TimestampTz end);
 
+extern bool window_limits_has_lateness(const WindowLimits *limits);
+
 /* About how many microseconds the lateness has, never too few. */
 extern int64 window_limits_late_span(const WindowLimits *limits);
 

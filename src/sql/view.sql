@@ -60,6 +60,12 @@ CREATE FUNCTION deltaflow.create_view(name text, query text DEFAULT NULL, from_v
 COMMENT ON FUNCTION deltaflow.create_view(text, text, regclass, interval, text, text, jsonb) IS
     'makes a continuous view: <name> live, <name>_batch the definition, <name>_state its state';
 
+CREATE FUNCTION deltaflow.set_view_options(name text, options jsonb) RETURNS void
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'deltaflow_set_view_options';
+COMMENT ON FUNCTION deltaflow.set_view_options(text, jsonb) IS
+    'changes options of a continuous view: how long windows are retained, how much it may keep';
+
 CREATE FUNCTION deltaflow.explain(view regclass) RETURNS SETOF text
     LANGUAGE c STABLE STRICT PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'deltaflow_explain';

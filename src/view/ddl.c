@@ -519,3 +519,19 @@ view_create(const CreateView *request)
 	make_view(&creation);
 	return request->name;
 }
+
+/* Options from before, with those named replaced. */
+void
+view_alter_options(const ViewRow *row, const char *options)
+{
+	Datum		stored = DirectFunctionCall1(jsonb_in, CStringGetDatum(row->options));
+	ViewSettings settings;
+
+	view_options_check(options);
+	stored = DirectFunctionCall2(jsonb_concat, stored, DirectFunctionCall1(jsonb_in, CStringGetDatum(options)));
+	options = DatumGetCString(DirectFunctionCall1(jsonb_out, stored));
+	settings = view_options_parse(options);
+	view_check_retain(&settings, row->lateness);
+	view_set_options(row->id, options);
+	pipeline_changed(row->pipeline_id);
+}

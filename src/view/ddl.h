@@ -25,6 +25,9 @@ typedef struct CreateView
 /* Makes the view, or finds it made already; returns its name as it was given. */
 extern const char *view_create(const CreateView *create);
 
+/* Sets options of a view; those not named stay.  Workers act when that commits. */
+extern void view_alter_options(const ViewRow *row, const char *options);
+
 /* The definition's text analysed, errors pointing into it. */
 extern Query *definition_parse(const char *text);
 

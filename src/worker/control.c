@@ -167,3 +167,16 @@ control_run_once(const NamedObject *object, bool close_windows)
 				 errhint("If it is to run here, call deltaflow.resume('%s') first.", row->name)));
 	return pipeline_run_once(row->id, close_windows);
 }
+
+void
+control_set_options(const NamedObject *object, const char *options)
+{
+	if (object->view == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a continuous view", object->pipeline->name),
+				 errhint("SELECT name FROM deltaflow.status WHERE kind = 'view' lists them.")));
+	check_owner(object);
+	lock_pipeline(object);
+	view_alter_options(view_by_live(object->view->live), options);
+}

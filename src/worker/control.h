@@ -15,6 +15,9 @@ extern void control_resume(const NamedObject *object);
 extern int64 control_resume_all(void);	/* what the caller owns; returns how many */
 extern int64 control_run_once(const NamedObject *object, bool close_windows);
 
+/* Of a view; options as jsonb text. */
+extern void control_set_options(const NamedObject *object, const char *options);
+
 /* The relation whose owner commands: the view, the ingest's target, or the topic's table. */
 extern Oid	object_relation(const NamedObject *object);
 
