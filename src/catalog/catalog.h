@@ -76,6 +76,7 @@ typedef struct ViewRow
 	Oid			state_table;
 	char	   *fingerprint;
 	Interval   *lateness;		/* NULL: none */
+	Interval   *final_after;	/* its end + this: final; for view_insert only */
 	bool		emit_close;
 	char	   *options;
 	List	   *pinned;			/* of char *: "TimeZone=UTC" */

@@ -124,21 +124,23 @@ view_insert(const ViewRow *row)
 {
 	static Statement insert = {
 		"INSERT INTO deltaflow.view (pipeline_id, live, batch, state_table, fingerprint, lateness, emit, options, "
-		"pinned, server_major, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11) RETURNING id",
-		11, {INT8OID, OIDOID, OIDOID, OIDOID, TEXTOID, INTERVALOID, TEXTOID, TEXTOID, TEXTARRAYOID, INT4OID, TEXTOID}
+		"pinned, server_major, state, final_after) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12) RETURNING id",
+		12, {INT8OID, OIDOID, OIDOID, OIDOID, TEXTOID, INTERVALOID, TEXTOID, TEXTOID, TEXTARRAYOID, INT4OID, TEXTOID, INTERVALOID}
 	};
 	Datum		values[] = {
 		Int64GetDatum(row->pipeline_id), ObjectIdGetDatum(row->live), ObjectIdGetDatum(row->batch),
 		ObjectIdGetDatum(row->state_table), CStringGetTextDatum(row->fingerprint),
 		IntervalPGetDatum(row->lateness), CStringGetTextDatum(row->emit_close ? "close" : "update"),
 		CStringGetTextDatum(row->options != NULL ? row->options : "{}"), list_to_text_array(row->pinned),
-		Int32GetDatum(row->server_major), CStringGetTextDatum(state_name(row->state))
+		Int32GetDatum(row->server_major), CStringGetTextDatum(state_name(row->state)),
+		IntervalPGetDatum(row->final_after)
 	};
-	bool		isnull[11] = {false};
+	bool		isnull[12] = {false};
 	CatalogCall call;
 	int64		id;
 
 	isnull[5] = (row->lateness == NULL);
+	isnull[11] = (row->final_after == NULL);
 	catalog_begin(&call);
 	statement_run(&insert, values, isnull);
 	id = result_int64(0, 1, 0);

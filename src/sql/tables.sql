@@ -61,6 +61,7 @@ CREATE TABLE deltaflow.view (
     state_table regclass NOT NULL UNIQUE,
     fingerprint text NOT NULL,          -- of the definition when the view was made
     lateness interval,
+    final_after interval,               -- a window is final this long after its end: lateness, for sessions also the gap
     emit text NOT NULL DEFAULT 'update' CHECK (emit IN ('update', 'close')),
     options jsonb NOT NULL DEFAULT '{}',
     pinned text[] NOT NULL,             -- name=value of the settings that change results (TimeZone, DateStyle, ...)

@@ -41,7 +41,7 @@ CREATE FUNCTION deltaflow.window_limit(window_end timestamptz, lateness interval
 
 CREATE FUNCTION deltaflow.is_final(view regclass, window_end timestamptz) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    RETURN (SELECT coalesce(deltaflow.window_limit(is_final.window_end, v.lateness) <= p.watermark, false)
+    RETURN (SELECT coalesce(deltaflow.window_limit(is_final.window_end, v.final_after) <= p.watermark, false)
             FROM deltaflow.view v JOIN deltaflow.pipeline p ON p.id = v.pipeline_id WHERE v.live = is_final.view);
 COMMENT ON FUNCTION deltaflow.is_final(regclass, timestamptz) IS
     'whether the windows of a continuous view that end there have their last value; null when it is not a continuous view';

@@ -259,6 +259,11 @@ check_lateness(const Creation *creation)
 				 errdetail("No grouping expression is date_bin or date_trunc with a constant width."),
 				 errhint("Group by date_bin('10 min', event_time, '2000-01-01') or by date_trunc('hour', event_time), or leave out lateness.")));
 	check_event_time(creation);
+	if (creation->options.retain != VIEW_RETAIN_ALL && creation->spec->window.kind == WINDOW_SESSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("option \"retain\" is not supported for sessions"),
+				 errhint("Leave it out, or group by windows of fixed length.")));
 }
 
 /* ---- a view of that name ---- */
@@ -460,6 +465,18 @@ check_same_columns(Oid live, Oid batch)
 	table_close(batch_rel, NoLock);
 }
 
+/* How long after its end a window is final: a session while rows that are not late can touch it. */
+static Interval *
+final_after(const Creation *creation)
+{
+	const WindowSpec *window = &creation->spec->window;
+
+	if (creation->lateness == NULL || window->kind != WINDOW_SESSION)
+		return creation->lateness;
+	return DatumGetIntervalP(DirectFunctionCall2(interval_pl, IntervalPGetDatum(creation->lateness),
+												 window->session.interval->constvalue));
+}
+
 /* The options, with the note that the definition is in a view of the user's. */
 static char *
 stored_options(const char *options, bool from_view)
@@ -491,6 +508,7 @@ make_view(const Creation *creation)
 	row.pipeline_id = creation->pipeline->id;
 	row.fingerprint = view_fingerprint(row.batch);
 	row.lateness = creation->lateness;
+	row.final_after = final_after(creation);
 	row.emit_close = creation->emit_close;
 	row.options = stored_options(creation->request->options, given);
 	row.pinned = pinned_now();
