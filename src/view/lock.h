@@ -8,6 +8,7 @@
 #include "storage/lockdefs.h"
 
 #include "catalog/catalog.h"
+#include "compat.h"
 
 /*
  * Locks the live view, the state table in state_mode, and the batch view with every
@@ -19,6 +20,6 @@ extern Oid	view_lock(const ViewRow *row, LOCKMODE state_mode, bool wait);
 
 /* One relation likewise: ERROR (lock not available) when it is not to be had at once and wait is false. */
 extern void relation_lock(Oid relid, LOCKMODE mode, bool wait);
-extern void relation_busy(Oid relid) pg_attribute_noreturn();
+pg_noreturn extern void relation_busy(Oid relid);
 
 #endif							/* DELTAFLOW_VIEW_LOCK_H */
