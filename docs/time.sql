@@ -1,6 +1,7 @@
--- Draws the figures of time.md.  A column is a minute; [===) is a window.
+-- Draws the figures of time.md, from live views.  A column is a minute; [===) is a window.
+-- (On a server with deltaflow.enabled = off: epochs are made by hand here.)
 --
---   tools/mock_kafka/mock_kafka --topic pass:2 --port-file port &
+--   tools/mock_kafka/mock_kafka --topic pass:2 --topic toll:1 --port-file port &
 --   psql -X -q -v broker="$(cat port)" -f docs/time.sql
 SET TimeZone = 'UTC';
 CREATE EXTENSION deltaflow;
@@ -11,6 +12,8 @@ CREATE FOREIGN TABLE pass_topic (
     part int OPTIONS (metadata 'partition'), off bigint OPTIONS (metadata 'offset')
 ) SERVER broker OPTIONS (topic 'pass', format 'json', event_time 'at', watermark_delay '2 min');
 CREATE TABLE pass (plate text, at timestamptz);
+CREATE FOREIGN TABLE toll_topic (plate text, at timestamptz) SERVER broker OPTIONS (topic 'toll', format 'json', event_time 'at');
+CREATE TABLE toll (LIKE toll_topic);
 
 \pset format unaligned
 \pset tuples_only on
@@ -27,7 +30,7 @@ CREATE FUNCTION pg_temp.letters(plates text[], ats timestamptz[]) RETURNS text L
     RETURN (SELECT string_agg(coalesce(plate, ' '), '' ORDER BY c)
             FROM generate_series(1, 56) c LEFT JOIN unnest(plates, ats) p(plate, at) ON pg_temp.col(at) = c);
 CREATE FUNCTION pg_temp.rows(label text, wanted text) RETURNS text LANGUAGE sql
-    RETURN (SELECT pg_temp.line(label, pg_temp.letters(array_agg(plate), array_agg(at))) FROM pass WHERE plate LIKE wanted);
+    RETURN (SELECT pg_temp.line(label, pg_temp.letters(array_agg(plate), array_agg(at))) FROM toll WHERE plate LIKE wanted);
 
 -- the watermark: four epochs, by hand
 \o /dev/null
@@ -58,32 +61,48 @@ SELECT epoch, partition, record_offset, event_time, window_end FROM deltaflow.la
 \pset tuples_only on
 
 -- the windows: the same rows under each kind
-TRUNCATE pass;
-INSERT INTO pass VALUES ('A', '2024-05-01 10:01'), ('B', '2024-05-01 10:03'), ('A', '2024-05-01 10:04'), ('A', '2024-05-01 10:10'),
+\o /dev/null
+SELECT deltaflow.create_ingest('toll_topic', target => 'toll');
+SELECT deltaflow.create_view('tumbling', $$
+    SELECT date_bin('10 min', at, '2000-01-01') AS window_start, count(*) FROM toll GROUP BY 1 $$);
+SELECT deltaflow.create_view('hopping', $$
+    SELECT window_start, window_end, count(*) FROM toll, deltaflow.hop(at, '5 min', '15 min') GROUP BY 1, 2 $$);
+SELECT deltaflow.create_view('cumulative', $$
+    SELECT window_start, window_end, count(*) FROM toll, deltaflow.cumulate(at, '5 min', '20 min') GROUP BY 1, 2 $$);
+SELECT deltaflow.create_view('sessions', $$
+    SELECT plate, s AS session, count(*)
+    FROM (SELECT plate, deltaflow.session(at, '5 min') OVER (PARTITION BY plate ORDER BY at) AS s FROM toll) p
+    GROUP BY plate, s $$);
+INSERT INTO toll_topic VALUES ('A', '2024-05-01 10:01'), ('B', '2024-05-01 10:03'), ('A', '2024-05-01 10:04'), ('A', '2024-05-01 10:10'),
     ('B', '2024-05-01 10:14'), ('A', '2024-05-01 10:15'), ('B', '2024-05-01 10:23'), ('A', '2024-05-01 10:24');
+SELECT deltaflow.run_once('toll');
+\o
 \qecho
 \qecho tumbling
 SELECT pg_temp.axis();
 SELECT pg_temp.rows('rows', '%');
-SELECT pg_temp.line('count ' || count(*), pg_temp.window(window_start, window_start + '10 min'))
-FROM (SELECT date_bin('10 min', at, '2000-01-01') AS window_start FROM pass) p GROUP BY window_start ORDER BY window_start;
+SELECT pg_temp.line('count ' || count, pg_temp.window(window_start, window_start + '10 min')) FROM tumbling ORDER BY window_start;
 \qecho
-\qecho hop
+\qecho hopping
 SELECT pg_temp.axis();
 SELECT pg_temp.rows('rows', '%');
-SELECT pg_temp.line('count ' || count(*), pg_temp.window(window_start, window_end))
-FROM pass, deltaflow.hop(at, '5 min', '15 min') GROUP BY window_start, window_end ORDER BY window_start;
+SELECT pg_temp.line('count ' || count, pg_temp.window(window_start, window_end)) FROM hopping ORDER BY window_start;
 \qecho
-\qecho cumulate
+\qecho cumulative
 SELECT pg_temp.axis();
 SELECT pg_temp.rows('rows', '%');
-SELECT pg_temp.line('count ' || count(*), pg_temp.window(window_start, window_end))
-FROM pass, deltaflow.cumulate(at, '5 min', '20 min') GROUP BY window_start, window_end ORDER BY window_start, window_end;
+SELECT pg_temp.line('count ' || count, pg_temp.window(window_start, window_end)) FROM cumulative ORDER BY window_start, window_end;
 \qecho
-\qecho session
+\qecho sessions
 SELECT pg_temp.axis();
-SELECT unnest(pg_temp.rows('rows of ' || plate, plate) || array_agg(line ORDER BY s))
-FROM (SELECT plate, s, pg_temp.line('count ' || count(*), pg_temp.window(lower(s), upper(s))) AS line
-      FROM (SELECT plate, deltaflow.session(at, '5 min') OVER (PARTITION BY plate ORDER BY at) AS s FROM pass) p
-      GROUP BY plate, s) w
-GROUP BY plate ORDER BY plate;
+SELECT unnest(pg_temp.rows('rows of ' || plate, plate) ||
+              array_agg(pg_temp.line('count ' || count, pg_temp.window(lower(session), upper(session))) ORDER BY session))
+FROM sessions GROUP BY plate ORDER BY plate;
+\qecho
+\qecho days
+\pset format aligned
+\pset tuples_only off
+SELECT zone, start, deltaflow.window_end(start, 'day', zone) - start AS lasts
+FROM (VALUES ('Europe/Paris', '2024-03-31 12:00+00'::timestamptz), ('Europe/Paris', '2024-10-27 12:00+00'),
+             ('Australia/Lord_Howe', '2024-04-07 00:00+00'), ('Australia/Lord_Howe', '2024-10-06 00:00+00')) v(zone, at),
+     date_trunc('day', at, zone) AS start;
