@@ -67,6 +67,8 @@ typedef struct Topic
 	int64		max_future;		/* microseconds */
 	int64		idle_timeout;	/* microseconds; 0: silence never counts */
 	OnFuture	on_future;
+	int64		dead_limit;		/* so many dead letters; 0: any number */
+	int64		dead_window;	/* of so many records */
 	OnError		on_error;
 	TupleDesc	desc;
 	int			ncolumns;		/* one entry per live (not dropped) attribute */

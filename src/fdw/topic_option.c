@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include <inttypes.h>
+
 #include "datatype/timestamp.h"
 
 #include "fdw/option_value.h"
@@ -154,6 +156,22 @@ apply_on_error(TopicDraft *draft, const char *value)
 	return true;
 }
 
+/* "10000 of 20000", or "none" */
+static bool
+apply_dead_letter_limit(TopicDraft *draft, const char *value)
+{
+	Topic	   *topic = draft->topic;
+	int			length = 0;
+
+	topic->dead_limit = topic->dead_window = 0;
+	if (strcmp(value, "none") == 0)
+		return true;
+	return strspn(value, "0123456789 of") == strlen(value) &&
+		sscanf(value, "%9" SCNd64 " of %9" SCNd64 "%n", &topic->dead_limit, &topic->dead_window, &length) == 2 &&
+		length == (int) strlen(value) &&
+		topic->dead_limit > 0 && topic->dead_limit < topic->dead_window;
+}
+
 static bool
 apply_metadata(TopicColumn *column, const char *value)
 {
@@ -182,6 +200,10 @@ apply_unit(TopicColumn *column, const char *value)
 	return true;
 }
 
+/* By default more than half of the last records must be dead. */
+#define DEAD_LIMIT	10000
+#define DEAD_WINDOW	20000
+
 #define SPAN "a span of fixed length such as 30 s, 5 min or 1 day"
 
 const TopicOption topic_options[] = {
@@ -195,6 +217,7 @@ const TopicOption topic_options[] = {
 	{"on_future", "keep or dead_letter", apply_on_future},
 	{"idle_timeout", SPAN ", not zero", apply_idle_timeout},
 	{"on_error", "dead_letter, stop or skip", apply_on_error},
+	{"dead_letter_limit", "dead letters of records such as 10000 of 20000, or none", apply_dead_letter_limit},
 	{NULL}
 };
 
@@ -233,6 +256,8 @@ topic_draft(void)
 	topic->start = pstrdup("earliest");
 	topic->max_future = USECS_PER_HOUR;
 	topic->on_error = ON_ERROR_DEAD_LETTER;
+	topic->dead_limit = DEAD_LIMIT;
+	topic->dead_window = DEAD_WINDOW;
 	return (TopicDraft) {.topic = topic};
 }
 

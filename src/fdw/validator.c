@@ -150,7 +150,7 @@ validate_other_topic_option(const DefElem *def, const char *format)
 		nearest_offer(&nearest, option->name);
 	refuse_unrecognized("foreign table", &nearest,
 						"topic, format, key_format, start, event_time, watermark_delay, max_future, "
-						"on_future, idle_timeout, on_error, those of the format, and those of librdkafka for one topic");
+						"on_future, idle_timeout, on_error, dead_letter_limit, those of the format, and those of librdkafka for one topic");
 }
 
 /* Options of a foreign table. */

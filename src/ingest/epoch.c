@@ -97,6 +97,7 @@ attempt_begin(Pipeline *pipeline)
 	pipeline->attempt.began = GetCurrentTimestamp();
 	pipeline->attempt.clock = clock_now();
 	pipeline->target = NULL;
+	pipeline->attempt.dead_rate = pipeline->dead_rate;
 	progress_begin(pipeline);
 	if (!pipeline->nested)
 		target_nothing_deferred();
@@ -159,6 +160,8 @@ next_chunk(Pipeline *pipeline)
 	int			allowed = records_allowed(pipeline) - attempt->taken;
 	size_t		bytes = 0;
 
+	if (attempt->too_many_dead)
+		return false;
 	attempt->full = allowed <= 0 || (attempt->taken == batch->nrecords && is_full(pipeline));
 	if (attempt->full)
 		return false;
@@ -234,6 +237,41 @@ keep_dead_letter(Pipeline *pipeline, const DeadRecord *dead)
 	dead_letter_insert(&of, dead->record, &dead->why, dead->attempts);
 }
 
+/* Whether the chunk's record at that place is dead, for anybody; both lists are in the order of records. */
+static bool
+is_dead(const Chunk *chunk, const KafkaRecord *record, int *dead, int *dead_for_view)
+{
+	bool		found = *dead < chunk->ndead && chunk->dead[*dead].record == record;
+
+	*dead += found;
+	while (*dead_for_view < list_length(chunk->dead_for_views) &&
+		   ((DeadRecord *) list_nth(chunk->dead_for_views, *dead_for_view))->record == record)
+	{
+		(*dead_for_view)++;
+		found = true;
+	}
+	return found;
+}
+
+/* Looks after the share of dead letters: beyond the topic's limit the attempt takes no more. */
+static void
+count_dead(Pipeline *pipeline)
+{
+	const Topic *topic = pipeline->topic;
+	Attempt    *attempt = &pipeline->attempt;
+	int			dead = 0;
+	int			dead_for_view = 0;
+
+	if (topic->dead_limit == 0)
+		return;
+	if (pipeline->chunk.ndead == 0 && pipeline->chunk.dead_for_views == NIL && dead_rate_count(&attempt->dead_rate) == 0)
+		return;					/* nothing to be diluted */
+	for (int i = 0; i < pipeline->chunk.count; i++)
+		dead_rate_add(&attempt->dead_rate, topic->dead_window,
+					  is_dead(&pipeline->chunk, &pipeline->batch->records[pipeline->chunk.first + i], &dead, &dead_for_view));
+	attempt->too_many_dead = dead_rate_count(&attempt->dead_rate) > topic->dead_limit;
+}
+
 /* Those of the chunk. */
 static void
 keep_dead_letters(Pipeline *pipeline)
@@ -247,6 +285,7 @@ keep_dead_letters(Pipeline *pipeline)
 		keep_dead_letter(pipeline, &chunk->dead[i]);
 	foreach(lc, chunk->dead_for_views)
 		keep_dead_letter(pipeline, lfirst(lc));
+	count_dead(pipeline);
 }
 
 /* AFTER triggers run now, as the owner; see target_nothing_deferred for those that would wait for the commit. */
@@ -299,10 +338,26 @@ attempt_committed(Pipeline *pipeline)
 	backoff_succeeded(&pipeline->backoff);
 	pipeline->troubled = false;
 	pipeline->known_bad = NIL;
+	pipeline->dead_rate = pipeline->attempt.dead_rate;
 	MemoryContextReset(pipeline->retry);
 	if (pipeline->limit_once == 0)
 		pipeline->limit = pipeline->limit < setting_epoch_max_records / 2 ? pipeline->limit * 2 : INT_MAX;
 	pipeline->limit_once = 0;
+}
+
+/* Most of what came last is dead: that is no matter of single records any more. */
+static EpochOutcome
+pause_dead(Pipeline *pipeline)
+{
+	const Topic *topic = pipeline->topic;
+
+	pipeline_pause(pipeline, STATE_PAUSED,
+				   psprintf("more than " INT64_FORMAT " of the last " INT64_FORMAT " records are dead letters",
+							topic->dead_limit, topic->dead_window),
+				   psprintf("See the reasons in deltaflow.dead_letters. Correct the columns or the format of the topic, "
+							"or set its option dead_letter_limit, then SELECT deltaflow.resume(%s).",
+							quote_literal_cstr(pipeline->row->name)));
+	return EPOCH_PAUSED;
 }
 
 /* Attempts the next epoch. */
@@ -318,6 +373,8 @@ try_epoch(Pipeline *pipeline)
 	if (pipeline->attempt.reload)
 		return EPOCH_RELOAD;
 	attempt_committed(pipeline);
+	if (pipeline->attempt.too_many_dead)
+		return pause_dead(pipeline);
 	return EPOCH_COMMITTED;
 }
 

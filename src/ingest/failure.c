@@ -20,6 +20,8 @@
 #include "ingest/pipeline.h"
 #include "worker/settings.h"
 
+#define INTERNAL_ERROR_ATTEMPTS	3
+
 /* An error class, or with five characters one error, that no record can be blamed for. */
 typedef struct NotTheRecord
 {
@@ -37,7 +39,7 @@ static const NotTheRecord not_the_record[] = {
 	{"55P03", true, "lock not available"},
 	{"57", true, "cancel, shutdown, crash recovery"},
 	{"58", true, "operating system"},
-	{"XX", true, "internal error, corruption"},
+	{"XX", true, "internal error, corruption"},	/* of a view it is the view's own in the end */
 	{"F0", true, "configuration file"},
 	{"0A", false, "a feature the target needs and the server lacks"},
 	{"28", false, "authorization"},
@@ -57,6 +59,18 @@ failure_is_infrastructure(int sqlstate, Stage stage)
 			return rule->when_decoding || (stage != STAGE_DECODE && stage != STAGE_FOLD);
 	}
 	return false;
+}
+
+/*
+ * Whether an error in a view is that view's own although its code says that it is not
+ * the record's.  Internal errors may come from a catalog that is just being changed, so
+ * they get a few attempts; then nothing speaks for the next one.
+ */
+static bool
+is_the_views_own(const Pipeline *pipeline, int sqlstate)
+{
+	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INTERNAL_ERROR &&
+		(pipeline->nested || pipeline->backoff.failures >= INTERNAL_ERROR_ATTEMPTS - 1);
 }
 
 /* Remembers that a record is bad, as a whole or for one view, so that the next attempt sets it aside. */
@@ -159,7 +173,8 @@ pipeline_failed(Pipeline *pipeline, ErrorData *error)
 
 	views_discard(pipeline);
 	pipeline->limit_once = 0;
-	if (failure_is_infrastructure(error->sqlerrcode, attempt->stage))
+	if (failure_is_infrastructure(error->sqlerrcode, attempt->stage) &&
+		!(attempt->stage == STAGE_FOLD && is_the_views_own(pipeline, error->sqlerrcode)))
 		return infrastructure_failed(pipeline, error);
 	if (attempt->stage == STAGE_FOLD)
 	{

@@ -12,6 +12,7 @@
 #include "catalog/catalog.h"
 #include "fdw/topic.h"
 #include "format/format.h"
+#include "ingest/dead_rate.h"
 #include "ingest/epoch.h"
 #include "ingest/options.h"
 #include "ingest/row_batch.h"
@@ -111,6 +112,8 @@ typedef struct Attempt
 	const KafkaRecord *old_record;	/* being filled in, not of the batch; NULL: none */
 	int			taken;			/* records of the batch begun with */
 	bool		full;			/* it stopped at a limit: more is waiting */
+	DeadRate	dead_rate;
+	bool		too_many_dead;	/* nothing more is taken: once this is committed the pipeline pauses */
 	bool		reload;			/* the catalog has moved on: nothing was done */
 	TimestampTz began;
 	TimestampTz clock;			/* the injectable clock at its beginning: all rows are judged by one time */
@@ -151,6 +154,7 @@ struct Pipeline
 	bool		drained;		/* the last poll found less than it asked for */
 	List	   *known_bad;		/* of KnownBad *, in retry */
 	Backoff		backoff;
+	DeadRate	dead_rate;		/* as of the last commit */
 	long		delay_ms;		/* what pipeline_backoff() says */
 	TimestampTz lookout_at;		/* when to ask the broker for ranges again */
 	TimestampTz idle_look_at;	/* not to ask before whether silent partitions are at their end */

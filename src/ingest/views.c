@@ -151,7 +151,10 @@ views_open(Pipeline *pipeline)
 		if (view->row->state != STATE_RUNNING && view->row->state != STATE_BACKFILLING)
 			continue;
 		error = pipeline_unit(pipeline, view_open, view, pipeline->retry);
-		if (error != NULL && failure_is_infrastructure(error->sqlerrcode, STAGE_FOLD))
+		if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INTERNAL_ERROR)
+			error = pipeline_unit(pipeline, view_open, view, pipeline->retry);	/* was the catalog being changed? */
+		if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_INTERNAL_ERROR &&
+			failure_is_infrastructure(error->sqlerrcode, STAGE_FOLD))
 			ReThrowError(error);
 		if (error != NULL)
 			pipeline_view_failed(pipeline, view, error);
