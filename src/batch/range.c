@@ -243,7 +243,10 @@ bound_literal(const ViewSpec *spec, TimestampTz bound)
 				errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				errmsg("timestamp out of range"));
 	else
+	{
+		tm.tm_isdst = 0;		/* else the zone would be left out */
 		EncodeDateTime(&tm, fsec, zoned, 0, NULL, USE_ISO_DATES, iso);
+	}
 	return psprintf("'%s'::pg_catalog.%s", iso, zoned ? "timestamptz" : "timestamp");
 }
 

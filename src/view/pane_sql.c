@@ -129,18 +129,30 @@ windows_call(const ViewSpec *spec)
 					deparse_expression((Node *) panes->origin, NIL, false, false));
 }
 
-/* One row per window and user's key: the keys, and the merged states under their columns' names. */
-static void
-append_merged(StringInfo sql, const ViewSpec *spec, const char *state, const char *condition)
+/* What windows are grouped by, as the definition has it. */
+static char *
+grouping(const ViewSpec *spec)
 {
 	StringInfoData keys;
 
 	initStringInfo(&keys);
+	if (spec->window.panes.by_start)
+		appendStringInfo(&keys, "w.%s", WINDOW_START_COLUMN);
+	if (spec->window.panes.by_end)
+		appendStringInfo(&keys, "%sw.%s", keys.len > 0 ? ", " : "", WINDOW_END_COLUMN);
 	for (int i = PANE_KEYS; i < spec->nkeys; i++)
 		appendStringInfo(&keys, ", s.%s", quote_identifier(spec->keys[i].column.name));
+	return keys.data;
+}
+
+/* One row per window and user's key: the keys, and the merged states under their columns' names. */
+static void
+append_merged(StringInfo sql, const ViewSpec *spec, const char *state, const char *condition)
+{
+	char	   *keys = grouping(spec);
 
 	append_panes(sql, spec, state);
-	appendStringInfo(sql, " SELECT w.%s, w.%s%s", WINDOW_START_COLUMN, WINDOW_END_COLUMN, keys.data);
+	appendStringInfo(sql, " SELECT %s", keys);
 	for (int i = 0; i < spec->naggregates; i++)
 		for (int j = 0; j < spec->aggregates[i].nstate; j++)
 		{
@@ -153,7 +165,7 @@ append_merged(StringInfo sql, const ViewSpec *spec, const char *state, const cha
 					 windows_call(spec), state, PANE_COLUMN, OPEN_FROM_COLUMN, WINDOW_END_COLUMN);
 	if (condition != NULL)
 		appendStringInfo(sql, " WHERE %s", condition);
-	appendStringInfo(sql, " GROUP BY w.%s, w.%s%s", WINDOW_START_COLUMN, WINDOW_END_COLUMN, keys.data);
+	appendStringInfo(sql, " GROUP BY %s", keys);
 }
 
 void

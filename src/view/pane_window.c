@@ -36,6 +36,7 @@ typedef struct Reads
 {
 	bool		source;
 	bool		window;
+	bool		column[WINDOW_END_ATTNO + 1];
 	int			location;		/* of the first column of the window */
 } Reads;
 
@@ -49,12 +50,14 @@ reads_walker(Node *node, Reads *reads)
 		const Var  *var = (const Var *) node;
 
 		if (var->varno != WINDOW_VARNO)
-			reads->source = true;
-		else if (!reads->window)
 		{
-			reads->window = true;
-			reads->location = var->location;
+			reads->source = true;
+			return false;
 		}
+		if (!reads->window)
+			reads->location = var->location;
+		reads->window = true;
+		reads->column[var->varattno] = true;
 	}
 	return expression_tree_walker(node, reads_walker, reads);
 }
@@ -62,7 +65,7 @@ reads_walker(Node *node, Reads *reads)
 static Reads
 reads_of(const Node *expr)
 {
-	Reads		reads = {false, false, -1};
+	Reads		reads = {.location = -1};
 
 	(void) reads_walker(unconstify(Node *, expr), &reads);
 	return reads;
@@ -225,7 +228,7 @@ window_column(const Expr *expr)
 
 /* GROUP BY has to tell windows apart, and may not mix their columns with others. */
 static ViewRefusal *
-check_grouping(const Definition *definition)
+check_grouping(const Definition *definition, PaneSpec *panes)
 {
 	bool		hop = definition->window->kind == WINDOW_CALL_HOP;
 	bool		grouped[WINDOW_END_ATTNO + 1] = {false};
@@ -241,6 +244,8 @@ check_grouping(const Definition *definition)
 						  "State is kept per pane, before there are windows.",
 						  "Group by both, and compute the expression above.");
 		grouped[window_column(expr)] = true;
+		panes->by_start |= reads.column[WINDOW_START_ATTNO];
+		panes->by_end |= reads.column[WINDOW_END_ATTNO];
 	}
 	if (grouped[WINDOW_END_ATTNO] || (hop && grouped[WINDOW_START_ATTNO]))
 		return NULL;
@@ -265,7 +270,7 @@ pane_window_analyse(const Definition *definition, WindowSpec *window)
 	if (refusal == NULL)
 		refusal = check_aggregates(definition);
 	if (refusal == NULL)
-		refusal = check_grouping(definition);
+		refusal = check_grouping(definition, &window->panes);
 	return refusal;
 }
 

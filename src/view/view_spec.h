@@ -92,6 +92,8 @@ typedef struct PaneSpec
 	Const	   *step;			/* slide of hop, step of cumulate: as given */
 	Const	   *size;
 	Const	   *origin;
+	bool		by_start;		/* GROUP BY tells windows apart by where they begin, */
+	bool		by_end;			/* or end: at the calendar's ends these are not the same */
 } PaneSpec;
 
 /*
