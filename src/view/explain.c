@@ -78,12 +78,19 @@ explain_source(Explanation *explanation)
 	const ViewSpec *spec = explanation->spec;
 	bool		topic = is_topic(spec->source_relid);
 
-	bool		session = spec->window.kind == WINDOW_SESSION;
+	static const struct
+	{
+		const char *name;
+		const char *reason;
+	}			strategies[] = {
+		[WINDOW_NONE] = {"fold", "grouped aggregates that all have an algebra of their own; no stored row is read again"},
+		[WINDOW_TUMBLING] = {"fold", "grouped aggregates that all have an algebra of their own; no stored row is read again"},
+		[WINDOW_PANES] = {"fold by pane", "a row is folded once, into its pane; windows are made of panes when the view is read"},
+		[WINDOW_SESSION] = {"session", "rows extend, bridge or begin sessions of their key; states of bridged sessions are merged"},
+	};
 
-	line(explanation, "Continuous view %s: strategy %s", qualified_name(explanation->row->live), session ? "session" : "fold");
-	line(explanation, "  Reason: one source, %s",
-		 session ? "rows extend, bridge or begin sessions of their key; states of bridged sessions are merged" :
-		 "grouped aggregates that all have an algebra of their own; no stored row is read again");
+	line(explanation, "Continuous view %s: strategy %s", qualified_name(explanation->row->live), strategies[spec->window.kind].name);
+	line(explanation, "  Reason: one source, %s", strategies[spec->window.kind].reason);
 	line(explanation, "  Source: %s %s (pipeline \"%s\")", topic ? "topic" : "table",
 		 qualified_name(spec->source_relid), explanation->pipeline->name);
 	line(explanation, "  Definition: %s", qualified_name(explanation->row->batch));
@@ -119,6 +126,13 @@ column_type(const StateColumn *column)
 	return format_type_with_typemod(column->type, column->typmod);
 }
 
+/* What the key that is the window's is of. */
+static const char *const window_notes[] = {
+	[WINDOW_TUMBLING] = " (window)",
+	[WINDOW_PANES] = " (pane)",
+	[WINDOW_SESSION] = " (of the session's first row)",
+};
+
 static void
 explain_keys(Explanation *explanation)
 {
@@ -131,9 +145,15 @@ explain_keys(Explanation *explanation)
 		const GroupKey *key = &spec->keys[i];
 		bool		window = spec->window.kind != WINDOW_NONE && spec->window.key == i;
 
+		if (spec->window.kind == WINDOW_PANES && spec->window.key + 1 == i)
+		{
+			line(explanation, "  Key %s %s: -infinity, or where the first window ends that the rows were not late for",
+				 quote_identifier(key->column.name), column_type(&key->column));
+			continue;
+		}
 		line(explanation, "  Key %s %s: %s%s%s", quote_identifier(key->column.name), column_type(&key->column),
 			 source_text(explanation, input_expr(spec, key->input)),
-			 !window ? "" : spec->window.kind == WINDOW_SESSION ? " (of the session's first row)" : " (window)",
+			 !window ? "" : window_notes[spec->window.kind],
 			 key->equal_image ? "" : " (of equal values the one that sorts last by bytes is kept)");
 	}
 }
@@ -225,6 +245,25 @@ explain_sessions(Explanation *explanation)
 	line(explanation, "  Shown: %s", explanation->row->emit_close ? "final sessions only" : "every session, as it is now");
 }
 
+/* Windows made of panes. */
+static void
+explain_panes(Explanation *explanation)
+{
+	const PaneSpec *panes = &explanation->spec->window.panes;
+	bool		hop = panes->shape.kind == SHAPE_HOP;
+	const Interval *lateness = explanation->row->lateness;
+	Interval	pane = {panes->shape.pane};
+
+	line(explanation, "  Windows: %s, one every %s, %s %s; %d a row, panes of %s", hop ? "hopping" : "cumulative",
+		 interval_text(DatumGetIntervalP(panes->step->constvalue)), hop ? "of" : "up to",
+		 interval_text(DatumGetIntervalP(panes->size->constvalue)), window_shape_count(&panes->shape), interval_text(&pane));
+	if (lateness == NULL)
+		line(explanation, "  No lateness: no row is late and no window becomes final");
+	else
+		line(explanation, "  A row is late for a window, and the window final, when window_end + %s <= watermark", interval_text(lateness));
+	line(explanation, "  Shown: %s", explanation->row->emit_close ? "final windows only" : "every window, as it is now");
+}
+
 static void
 explain_window(Explanation *explanation)
 {
@@ -241,6 +280,11 @@ explain_window(Explanation *explanation)
 	if (spec->window.kind == WINDOW_SESSION)
 	{
 		explain_sessions(explanation);
+		return;
+	}
+	if (spec->window.kind == WINDOW_PANES)
+	{
+		explain_panes(explanation);
 		return;
 	}
 	line(explanation, "  Window: [%s, %s)", quote_identifier(spec->keys[spec->window.key].column.name),
