@@ -67,7 +67,11 @@ struct KafkaConsumer
 	rd_kafka_message_t *chunk[POLL_CHUNK];	/* between library and batch, empty between calls */
 };
 
-/* Before the handle goes: messages of ours would keep it waiting. */
+/*
+ * Before the handle goes: messages of ours would keep it waiting, and so would those in
+ * a partition's own queue, which closing does not empty.  Back in the common queue they
+ * are taken with the rest.
+ */
 static void
 consumer_before_close(void *arg)
 {
@@ -76,7 +80,13 @@ consumer_before_close(void *arg)
 	while (!dlist_is_empty(&consumer->batches))
 		batch_abandon(dlist_container(KafkaBatch, node, dlist_head_node(&consumer->batches)));
 	for (int i = 0; i < consumer->npartitions; i++)
-		client_release_queue(&consumer->partitions[i].queue);
+	{
+		PartitionReader *reader = &consumer->partitions[i];
+
+		if (reader->queue != NULL)
+			rd_kafka_queue_forward(reader->queue, consumer->client.records);
+		client_release_queue(&reader->queue);
+	}
 }
 
 KafkaConsumer *
