@@ -62,6 +62,14 @@ typedef struct DateTimeErrorExtra
 	} while (0)
 #endif
 
+/* 16: with the range table go its permissions, when one query takes over that of another */
+#if PG_VERSION_NUM >= 160000
+#define compat_take_range_table(query, other) \
+	((query)->rtable = (other)->rtable, (query)->rteperminfos = (other)->rteperminfos, (other)->rteperminfos = NIL)
+#else
+#define compat_take_range_table(query, other) ((query)->rtable = (other)->rtable)
+#endif
+
 /* 16: one ownership check for all kinds of objects (commit afbfc02983) */
 #if PG_VERSION_NUM < 160000
 #include "catalog/pg_class.h"

@@ -18,6 +18,10 @@
  * at panes, and touches windows that begin before it; a range of windows (those that
  * begin in it) needs rows from behind it.
  *
+ * Sessions have no borders that a range could be cut at.  A range of sessions (those
+ * that begin in it) needs rows from one gap before it, to know that they begin, and
+ * all that follow, to know where they end.
+ *
  * Views over timestamp (without time zone) compare in local time: bounds are
  * converted under the view's pinned TimeZone, which the caller has set.
  */
@@ -37,6 +41,7 @@
 
 #include "batch/range.h"
 #include "compat.h"
+#include "view/session_window.h"
 #include "window/span.h"
 
 typedef struct ReplaceContext
@@ -206,6 +211,13 @@ range_over_definition(const ViewSpec *spec, const TimeRange *range)
 	TimeRange	rows = *range;
 	Expr	   *start = (Expr *) makeVar(WINDOW_VARNO, 1, spec->window.time_type, -1, InvalidOid, 0);
 
+	if (spec->window.kind == WINDOW_SESSION)
+	{
+		start = session_window_bound(spec, session_window_var(spec), false);
+		rows.has_until = false;
+		rows.since = time_plus(rows.since, -spec->window.session.gap);
+		return list_concat(range_of_time(spec, spec->window.time, &rows), range_of_time(spec, start, range));
+	}
 	if (spec->window.kind != WINDOW_PANES)
 		return range_of_time(spec, spec->window.time, range);
 	if (rows.has_until)
@@ -227,8 +239,8 @@ range_of_windows(const ViewSpec *spec, const TimeRange *range)
  * The bound as a quoted SQL literal of the view's time type, in ISO format and UTC:
  * it means the same under any DateStyle and TimeZone.
  */
-static char *
-bound_literal(const ViewSpec *spec, TimestampTz bound)
+char *
+range_literal(const ViewSpec *spec, TimestampTz bound)
 {
 	bool		zoned = spec->window.time_type != TIMESTAMPOID;
 	Const	   *value = bound_const(spec, bound);
@@ -250,8 +262,9 @@ bound_literal(const ViewSpec *spec, TimestampTz bound)
 	return psprintf("'%s'::pg_catalog.%s", iso, zoned ? "timestamptz" : "timestamp");
 }
 
-char *
-range_over_column(const ViewSpec *spec, const TimeRange *range, const char *column)
+/* The condition over a SQL expression. */
+static char *
+range_over_expression(const ViewSpec *spec, const TimeRange *range, const char *expression)
 {
 	StringInfoData text;
 	const char *joint = "WHERE";
@@ -259,19 +272,54 @@ range_over_column(const ViewSpec *spec, const TimeRange *range, const char *colu
 	initStringInfo(&text);
 	if (range->has_since)
 	{
-		appendStringInfo(&text, " %s %s OPERATOR(pg_catalog.>=) %s", joint, quote_identifier(column),
-						 bound_literal(spec, range->since));
+		appendStringInfo(&text, " %s %s OPERATOR(pg_catalog.>=) %s", joint, expression,
+						 range_literal(spec, range->since));
 		joint = "AND";
 	}
 	if (range->has_until)
-		appendStringInfo(&text, " %s %s OPERATOR(pg_catalog.<) %s", joint, quote_identifier(column),
-						 bound_literal(spec, range->until));
+		appendStringInfo(&text, " %s %s OPERATOR(pg_catalog.<) %s", joint, expression,
+						 range_literal(spec, range->until));
 	return text.data;
+}
+
+char *
+range_over_column(const ViewSpec *spec, const TimeRange *range, const char *column)
+{
+	return range_over_expression(spec, range, quote_identifier(column));
+}
+
+/* The column of the output that is this expression, after an alias; NULL: there is none. */
+static char *
+output_expression(const ViewSpec *spec, const char *alias, const Expr *expr)
+{
+	ListCell   *cell;
+
+	foreach(cell, spec->output_tlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk && equal(entry->expr, expr))
+			return psprintf("%s%s%s", alias ? alias : "", alias ? "." : "", quote_identifier(entry->resname));
+	}
+	return NULL;
+}
+
+/* A session is shown by one of its bounds, or whole. */
+static char *
+session_output(const ViewSpec *spec, const char *alias, bool end)
+{
+	Expr	   *range = session_window_range(spec);
+	char	   *shown = output_expression(spec, alias, session_window_bound(spec, range, end));
+
+	if (shown != NULL)
+		return shown;
+	shown = output_expression(spec, alias, range);
+	return shown == NULL ? NULL : psprintf("pg_catalog.%s(%s)", end ? "upper" : "lower", shown);
 }
 
 /* The column of the output that is this Var. */
 static char *
-output_column(const ViewSpec *spec, int varno, AttrNumber attno)
+output_column(const ViewSpec *spec, const char *alias, int varno, AttrNumber attno)
 {
 	ListCell   *cell;
 
@@ -281,24 +329,26 @@ output_column(const ViewSpec *spec, int varno, AttrNumber attno)
 
 		if (!entry->resjunk && IsA(entry->expr, Var) &&
 			((Var *) entry->expr)->varno == varno && ((Var *) entry->expr)->varattno == attno)
-			return entry->resname;
+			return psprintf("%s%s%s", alias ? alias : "", alias ? "." : "", quote_identifier(entry->resname));
 	}
 	return NULL;
 }
 
 char *
-window_output_column(const ViewSpec *spec, bool end)
+window_output(const ViewSpec *spec, const char *alias, bool end)
 {
+	if (spec->window.kind == WINDOW_SESSION)
+		return session_output(spec, alias, end);
 	if (spec->window.kind == WINDOW_PANES)
-		return output_column(spec, WINDOW_VARNO, end ? 2 : 1);
+		return output_column(spec, alias, WINDOW_VARNO, end ? 2 : 1);
 	if (spec->window.kind == WINDOW_NONE || end)
 		return NULL;
-	return output_column(spec, 1, spec->keys[spec->window.key].column.attnum);
+	return output_column(spec, alias, 1, spec->keys[spec->window.key].column.attnum);
 }
 
 /* Windows that begin in the range, told by where they end. */
 static char *
-range_over_end(const ViewSpec *spec, const TimeRange *range, const char *column)
+range_over_end(const ViewSpec *spec, const TimeRange *range, const char *end)
 {
 	const WindowShape *shape = &spec->window.panes.shape;
 	TimeRange	ends = *range;
@@ -306,18 +356,20 @@ range_over_end(const ViewSpec *spec, const TimeRange *range, const char *column)
 	/* cumulative windows end behind the first border and at the second; a microsecond is the least there is */
 	ends.since = time_plus(ends.since, shape->kind == SHAPE_HOP ? shape->size : 1);
 	ends.until = time_plus(ends.until, shape->kind == SHAPE_HOP ? shape->size : 1);
-	return range_over_column(spec, &ends, column);
+	return range_over_expression(spec, &ends, end);
 }
 
 char *
 range_over_output(const ViewSpec *spec, const TimeRange *range)
 {
-	char	   *column = window_output_column(spec, false);
+	char	   *shown = window_output(spec, NULL, false);
 
-	if (column != NULL)
-		return range_over_column(spec, range, column);
-	column = window_output_column(spec, true);
-	return column == NULL ? NULL : range_over_end(spec, range, column);
+	if (shown != NULL)
+		return range_over_expression(spec, range, shown);
+	if (spec->window.kind != WINDOW_PANES)
+		return NULL;
+	shown = window_output(spec, NULL, true);
+	return shown == NULL ? NULL : range_over_end(spec, range, shown);
 }
 
 /* The horizon as an instant. */

@@ -60,7 +60,13 @@ extern char *range_over_output(const ViewSpec *spec, const TimeRange *range);
 /* The bound as a value of the view's time type. */
 extern Timestamp range_bound(const ViewSpec *spec, TimestampTz bound);
 
-/* The live view's column that shows the window's start (or end), NULL when it shows none. */
-extern char *window_output_column(const ViewSpec *spec, bool end);
+/*
+ * The window's start (or end) as SQL over rows of the live or batch view that go by
+ * this alias (NULL: none); NULL when the view does not show it.
+ */
+extern char *window_output(const ViewSpec *spec, const char *alias, bool end);
+
+/* The bound as a quoted SQL literal of the view's time type. */
+extern char *range_literal(const ViewSpec *spec, TimestampTz bound);
 
 #endif							/* DELTAFLOW_BATCH_RANGE_H */

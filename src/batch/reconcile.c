@@ -88,12 +88,13 @@ view_columns(Oid view)
 	return columns;
 }
 
-/* A window column of the row as late rows have it. */
+/* A bound of the row's window as late rows have it; NULL when the view does not show it. */
 static char *
-late_column(const ViewSpec *spec, const char *side, const char *column)
+window_bound(const ViewSpec *spec, const char *side, bool end)
 {
-	return psprintf(spec->window.time_type == TIMESTAMPOID ?
-					"(%s.%s AT TIME ZONE 'UTC')" : "%s.%s", side, quote_identifier(column));
+	char	   *shown = window_output(spec, side, end);
+
+	return shown == NULL || spec->window.time_type != TIMESTAMPOID ? shown : psprintf("(%s AT TIME ZONE 'UTC')", shown);
 }
 
 /*
@@ -103,8 +104,9 @@ late_column(const ViewSpec *spec, const char *side, const char *column)
 static char *
 reason_expression(const ViewSpec *spec, const char *side)
 {
-	char	   *start = window_output_column(spec, false);
-	char	   *end = window_output_column(spec, true);
+	char	   *start = window_bound(spec, side, false);
+	char	   *end = window_bound(spec, side, true);
+	bool		session = spec->window.kind == WINDOW_SESSION;
 	const char *unknown = "'no reason known: rows of the source may have been changed outside deltaflow'";
 	StringInfoData window;
 
@@ -113,12 +115,13 @@ reason_expression(const ViewSpec *spec, const char *side)
 						" FROM %s HAVING pg_catalog.count(*) > 0), %s)", LATE_NAME, unknown);
 	initStringInfo(&window);
 	if (start != NULL)
-		appendStringInfo(&window, "window_start OPERATOR(pg_catalog.=) %s", late_column(spec, side, start));
+		appendStringInfo(&window, session ? "window_end OPERATOR(pg_catalog.>) %s" : "window_start OPERATOR(pg_catalog.=) %s", start);
 	if (end != NULL)
-		appendStringInfo(&window, "%swindow_end OPERATOR(pg_catalog.=) %s", start != NULL ? " AND " : "",
-						 late_column(spec, side, end));
-	return psprintf("COALESCE((SELECT pg_catalog.format('%%s late rows of this window are not in the live view', pg_catalog.sum(n))"
-					" FROM %s WHERE %s HAVING pg_catalog.count(*) > 0), %s)", LATE_NAME, window.data, unknown);
+		appendStringInfo(&window, session ? "%swindow_start OPERATOR(pg_catalog.<) %s" : "%swindow_end OPERATOR(pg_catalog.=) %s",
+						 start != NULL ? " AND " : "", end);
+	return psprintf("COALESCE((SELECT pg_catalog.format('%%s late rows of this %s are not in the live view', pg_catalog.sum(n))"
+					" FROM %s WHERE %s HAVING pg_catalog.count(*) > 0), %s)",
+					session ? "time" : "window", LATE_NAME, window.data, unknown);
 }
 
 /* The comparison, as one statement. */

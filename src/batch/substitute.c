@@ -29,6 +29,7 @@
 #include "utils/rel.h"
 #include "utils/varlena.h"
 
+#include "batch/session_query.h"
 #include "batch/substitute.h"
 #include "compat.h"
 
@@ -273,11 +274,31 @@ source_entry(Relation relation)
 	return rte;
 }
 
+/* Whether the window is a window function in a level of its own. */
+static bool
+has_sessions(const Definition *definition)
+{
+	return definition->window != NULL && definition->window->kind == WINDOW_CALL_SESSION;
+}
+
 /* Whether the window is a function in FROM. */
 static bool
 has_window_entry(const Definition *definition)
 {
-	return definition->window != NULL && definition->window->kind != WINDOW_CALL_SESSION;
+	return definition->window != NULL && !has_sessions(definition);
+}
+
+/* A window function's call for a query of its own. */
+static WindowCall *
+copy_window(const WindowCall *window)
+{
+	WindowCall *copy = palloc(sizeof(WindowCall));
+
+	*copy = *window;
+	copy->time = copyObject(window->time);
+	copy->args = copyObject(window->args);
+	copy->partition = copyObject(window->partition);
+	return copy;
 }
 
 /* LATERAL deltaflow.hop(...) or cumulate: the range table entry that is WINDOW_VARNO. */
@@ -345,6 +366,7 @@ substitute_source(const Definition *definition, List *conditions, Oid relid)
 	SourceContext context;
 	RangeTblEntry *rte;
 	Query	   *query;
+	WindowCall *sessions = has_sessions(definition) ? copy_window(definition->window) : NULL;
 	Bitmapset  *columns = NULL;
 
 	context.old_source = table_open(definition->source_relid, AccessShareLock);
@@ -353,12 +375,24 @@ substitute_source(const Definition *definition, List *conditions, Oid relid)
 	query = flat_query(definition, conditions, rte);
 	if (relid != definition->source_relid)
 		query_tree_walker(query, source_walker, &context, QTW_IGNORE_RT_SUBQUERIES);
+	if (relid != definition->source_relid && sessions != NULL)
+	{
+		(void) source_walker((Node *) sessions->time, &context);
+		(void) source_walker((Node *) sessions->partition, &context);
+	}
 	if (has_window_entry(definition))
 		pull_varattnos((Node *) rt_fetch(WINDOW_VARNO, query->rtable)->functions, 1, &columns);
+	if (sessions != NULL)
+	{
+		pull_varattnos((Node *) sessions->time, 1, &columns);
+		pull_varattnos((Node *) sessions->partition, 1, &columns);
+	}
 	pull_varattnos((Node *) query->targetList, 1, &columns);
 	pull_varattnos(query->jointree->quals, 1, &columns);
 	pull_varattnos(query->havingQual, 1, &columns);
 	compat_require_select(query, rte, columns);
+	if (sessions != NULL)
+		session_query(query, sessions);
 	table_close(context.old_source, NoLock);
 	table_close(context.new_source, NoLock);
 	return query;

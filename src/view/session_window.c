@@ -276,19 +276,25 @@ session_window_range(const ViewSpec *spec)
 	return range_call(spec, column_var(&spec->keys[spec->window.key].column), column_var(&spec->window.session.last));
 }
 
-/* upper() of a range of timestamps */
-static Expr *
-upper_call(const ViewSpec *spec, Expr *range)
+Expr *
+session_window_bound(const ViewSpec *spec, Expr *range, bool upper)
 {
-	return (Expr *) makeFuncExpr(F_UPPER_ANYRANGE, spec->window.time_type, list_make1(range),
+	return (Expr *) makeFuncExpr(upper ? F_UPPER_ANYRANGE : F_LOWER_ANYRANGE, spec->window.time_type, list_make1(range),
 								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+Expr *
+session_window_var(const ViewSpec *spec)
+{
+	return (Expr *) makeVar(WINDOW_VARNO, 1, spec->window.time_type == TIMESTAMPOID ? TSRANGEOID : TSTZRANGEOID,
+							-1, InvalidOid, 0);
 }
 
 /* The end of a session that would begin at the end of this one: nothing overflows so. */
 Expr *
 session_window_settled(const ViewSpec *spec)
 {
-	Expr	   *end = upper_call(spec, session_window_range(spec));
+	Expr	   *end = session_window_bound(spec, session_window_range(spec), true);
 
-	return upper_call(spec, range_call(spec, column_var(&spec->keys[spec->window.key].column), end));
+	return session_window_bound(spec, range_call(spec, column_var(&spec->keys[spec->window.key].column), end), true);
 }

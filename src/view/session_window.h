@@ -26,6 +26,12 @@ extern ViewRefusal *session_window_analyse(const Definition *definition, WindowS
 extern Expr *session_window_range(const ViewSpec *spec);
 extern Expr *session_window_settled(const ViewSpec *spec);
 
+/* lower() and upper() of a range, of the view's time type. */
+extern Expr *session_window_bound(const ViewSpec *spec, Expr *range, bool upper);
+
+/* The session as expressions above the window function see it. */
+extern Expr *session_window_var(const ViewSpec *spec);
+
 /* Is it the session itself, as expressions above the window function see it? */
 static inline bool
 is_window_var(const Node *node)
