@@ -236,21 +236,20 @@ range_of_windows(const ViewSpec *spec, const TimeRange *range)
 }
 
 /*
- * The bound as a quoted SQL literal of the view's time type, in ISO format and UTC:
+ * A time as a quoted SQL literal of timestamptz or timestamp, in ISO format and UTC:
  * it means the same under any DateStyle and TimeZone.
  */
 char *
-range_literal(const ViewSpec *spec, TimestampTz bound)
+range_literal(Timestamp at, Oid type)
 {
-	bool		zoned = spec->window.time_type != TIMESTAMPOID;
-	Const	   *value = bound_const(spec, bound);
+	bool		zoned = type != TIMESTAMPOID;
 	struct pg_tm tm;
 	fsec_t		fsec;
 	char		iso[MAXDATELEN + 1];
 
-	if (TIMESTAMP_NOT_FINITE(bound))
-		EncodeSpecialTimestamp(bound, iso);
-	else if (timestamp2tm(DatumGetTimestamp(value->constvalue), NULL, &tm, &fsec, NULL, NULL) != 0)
+	if (TIMESTAMP_NOT_FINITE(at))
+		EncodeSpecialTimestamp(at, iso);
+	else if (timestamp2tm(at, NULL, &tm, &fsec, NULL, NULL) != 0)
 		ereport(ERROR,
 				errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				errmsg("timestamp out of range"));
@@ -273,12 +272,12 @@ range_over_expression(const ViewSpec *spec, const TimeRange *range, const char *
 	if (range->has_since)
 	{
 		appendStringInfo(&text, " %s %s OPERATOR(pg_catalog.>=) %s", joint, expression,
-						 range_literal(spec, range->since));
+						 range_literal(range_bound(spec, range->since), spec->window.time_type));
 		joint = "AND";
 	}
 	if (range->has_until)
 		appendStringInfo(&text, " %s %s OPERATOR(pg_catalog.<) %s", joint, expression,
-						 range_literal(spec, range->until));
+						 range_literal(range_bound(spec, range->until), spec->window.time_type));
 	return text.data;
 }
 

@@ -66,7 +66,7 @@ extern Timestamp range_bound(const ViewSpec *spec, TimestampTz bound);
  */
 extern char *window_output(const ViewSpec *spec, const char *alias, bool end);
 
-/* The bound as a quoted SQL literal of the view's time type. */
-extern char *range_literal(const ViewSpec *spec, TimestampTz bound);
+/* A time as a quoted SQL literal of timestamptz or timestamp. */
+extern char *range_literal(Timestamp at, Oid type);
 
 #endif							/* DELTAFLOW_BATCH_RANGE_H */

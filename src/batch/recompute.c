@@ -6,7 +6,8 @@
  * range's windows made anew from what the source holds now, late rows included.
  *
  * Windows that overlap are made anew by pane: the range is one of rows, and live rows
- * of windows that begin before it change, too.
+ * of windows that begin before it change, too.  A range of sessions is closed over
+ * whole ones (session_recompute.c).
  *
  *		lock view and pipeline -> remember the live rows of the range
  *			-> delete their groups -> fold the source's rows of the range
@@ -29,6 +30,7 @@
 #include "batch/batch.h"
 #include "batch/live_rows.h"
 #include "batch/batch_progress.h"
+#include "batch/session_recompute.h"
 #include "compat.h"
 #include "fdw/bounds.h"
 #include "fdw/topic.h"
@@ -71,17 +73,39 @@ bound_topic_scan(const ViewRow *view, const ViewSpec *spec)
 
 /* Folds the source's rows of the range into the emptied state. */
 static void
-fill_groups(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
+fill_groups(const ViewSpec *spec, const TimeRange *range)
 {
 	LiveView   *live = live_view_open(spec, RECOMPUTE_CACHE_BYTES);
-	bool		topic = is_topic(spec->source_relid);
 
-	if (topic)
-		bound_topic_scan(view, spec);
 	live_view_fill(live, spec->source_relid, range_over_source(spec, range));
-	if (topic)
-		scan_bounds_clear();
 	live_view_close(live);
+}
+
+/* Makes the groups of the range anew.  Live rows that changed. */
+static int64
+recompute_groups(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
+{
+	TimeRange	windows = range_of_windows(spec, range);
+
+	live_rows_remember(view, spec, &windows);
+	delete_groups(view, spec, range);
+	CommandCounterIncrement();
+	fill_groups(spec, range);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	batch_progress_phase(PHASE_WRITING);
+	return live_rows_count_changed(view, spec, &windows);
+}
+
+/* Late rows of the range count from now on. */
+static void
+take_late_rows_in(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
+{
+	TimestampTz since = range->has_since ? range_bound(spec, range->since) : DT_NOBEGIN;
+	TimestampTz until = range->has_until ? range_bound(spec, range->until) : DT_NOEND;
+
+	/* rows of a pane are late for windows that begin before it */
+	late_rows_taken_in(view->id, spec->window.kind == WINDOW_PANES, since, until);
 }
 
 int64
@@ -93,9 +117,8 @@ batch_recompute(const ViewRow *view, const TimeRange *wanted)
 	Identity	before;
 	Oid			owner;
 	ViewSpec   *spec;
-	TimeRange	windows;
-	TimestampTz late_since;
-	TimestampTz late_until;
+	bool		topic;
+	bool		sessions;		/* a range of them */
 	int64		changed;
 
 	(void) view_lock(view, RowExclusiveLock, true);
@@ -110,22 +133,18 @@ batch_recompute(const ViewRow *view, const TimeRange *wanted)
 	spec = live_rows_spec(view);
 	range_check(spec, range);
 	range_check_kept(spec, now->horizon, &kept);
-	windows = range_of_windows(spec, range);
+	topic = is_topic(spec->source_relid);
+	sessions = spec->window.kind == WINDOW_SESSION && (range->has_since || range->has_until);
 	SPI_connect();
-	live_rows_remember(view, spec, &windows);
-	delete_groups(view, spec, range);
-	CommandCounterIncrement();
-	fill_groups(view, spec, range);
-	CommandCounterIncrement();
-	UpdateActiveSnapshotCommandId();
-	batch_progress_phase(PHASE_WRITING);
-	changed = live_rows_count_changed(view, spec, &windows);
+	if (topic)
+		bound_topic_scan(view, spec);
+	changed = sessions ? session_recompute(view, spec, range, RECOMPUTE_CACHE_BYTES) : recompute_groups(view, spec, range);
+	if (topic)
+		scan_bounds_clear();
 	SPI_finish();
-	late_since = range->has_since ? range_bound(spec, range->since) : DT_NOBEGIN;
-	late_until = range->has_until ? range_bound(spec, range->until) : DT_NOEND;
+	if (!sessions)
+		take_late_rows_in(view, spec, range);
 	identity_restore(before);
-	/* rows of a pane are late for windows that begin before it */
-	late_rows_taken_in(view->id, spec->window.kind == WINDOW_PANES, late_since, late_until);
 	pipeline_changed(view->pipeline_id);
 	PopActiveSnapshot();
 	batch_progress_end();

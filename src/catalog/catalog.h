@@ -179,6 +179,7 @@ extern void late_row_insert(int64 view_id, int64 epoch, const char *topic, const
  * Notes that late rows count now, and moves them in the books: those of windows that
  * begin in [since, until), or of event times in it.
  */
+extern void late_rows_taken_in_by_id(int64 view_id, Datum *ids, int n);
 extern void late_rows_taken_in(int64 view_id, bool by_event_time, TimestampTz since, TimestampTz until);
 
 /* name -> ingest or view; ERROR with a hint when neither exists */

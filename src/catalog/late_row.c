@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -42,13 +43,28 @@ late_row_insert(int64 view_id, int64 epoch, const char *topic, const KafkaRecord
  * The books count rows, a row late for several windows once, and one that was in some
  * of its windows not as late.
  */
-#define TAKE_IN(time) \
+#define TAKE_IN_WHERE(condition) \
 	"WITH taken AS (UPDATE deltaflow.late_row SET taken_in_at = clock_timestamp() " \
-	"WHERE view_id = $1 AND taken_in_at IS NULL AND " time " >= $2 AND " time " < $3 " \
+	"WHERE view_id = $1 AND taken_in_at IS NULL AND " condition " " \
 	"RETURNING partition, record_offset, left_out), " \
 	"counted AS (SELECT partition, count(DISTINCT record_offset) AS n FROM taken WHERE left_out GROUP BY partition) " \
 	"UPDATE deltaflow.view_position p SET late = p.late - c.n, applied = p.applied + c.n " \
 	"FROM counted c WHERE p.view_id = $1 AND p.topic_partition = c.partition"
+
+#define TAKE_IN(time) TAKE_IN_WHERE(time " >= $2 AND " time " < $3")
+
+void
+late_rows_taken_in_by_id(int64 view_id, Datum *ids, int n)
+{
+	static Statement by_id = {TAKE_IN_WHERE("id = ANY ($2)"), 2, {INT8OID, INT8ARRAYOID}};
+	Datum		values[2];
+
+	if (n == 0)
+		return;
+	values[0] = Int64GetDatum(view_id);
+	values[1] = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	statement_execute(&by_id, values, NULL);
+}
 
 void
 late_rows_taken_in(int64 view_id, bool by_event_time, TimestampTz since, TimestampTz until)

@@ -15,6 +15,7 @@
 #include "datatype/timestamp.h"
 
 #include "ingest/row_batch.h"
+#include "utils/queryenvironment.h"
 #include "view/view_spec.h"
 
 typedef struct LiveView LiveView;
@@ -93,5 +94,8 @@ extern void live_view_discard(LiveView *view);
  * Returns rows read.
  */
 extern int64 live_view_fill(LiveView *view, Oid source_relid, Expr *range);
+
+/* The same of a query that gives the source's columns that the view reads, in their order; environment: relations it may name. */
+extern int64 live_view_fill_query(LiveView *view, const char *sql, QueryEnvironment *environment);
 
 #endif							/* DELTAFLOW_MAINTAIN_LIVE_VIEW_H */

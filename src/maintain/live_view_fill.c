@@ -155,15 +155,21 @@ renumber_vars(Node *node, void *arg)
 	return expression_tree_mutator(node, renumber_vars, arg);
 }
 
+/* A query's text analysed. */
+static Query *
+analysed(const char *text, QueryEnvironment *environment)
+{
+	List	   *raw = pg_parse_query(text);
+
+	return linitial_node(Query, pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, raw),
+																   text, NULL, 0, environment));
+}
+
 /* The analysed query: columns FROM relation WHERE range. */
 static Query *
 scan_query(const FillReceiver *fill, Oid relid, Expr *range)
 {
-	char	   *text = scan_text(fill, relid);
-	List	   *raw = pg_parse_query(text);
-	Query	   *query = linitial_node(Query,
-									  pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, raw),
-																		 text, NULL, 0, NULL));
+	Query	   *query = analysed(scan_text(fill, relid), NULL);
 
 	if (range != NULL)
 	{
@@ -179,15 +185,15 @@ scan_query(const FillReceiver *fill, Oid relid, Expr *range)
 
 /* Runs the scan into the receiver. */
 static void
-run_scan(FillReceiver *fill, Oid relid, Expr *range)
+run_scan(FillReceiver *fill, Query *scan, QueryEnvironment *environment)
 {
-	PlannedStmt *plan = pg_plan_query(scan_query(fill, relid, range), NULL, 0, NULL);
+	PlannedStmt *plan = pg_plan_query(scan, NULL, 0, NULL);
 	QueryDesc  *query;
 
 	/* everything committed, as the state table is read (state_table.c) */
 	PushActiveSnapshot(GetLatestSnapshot());
 	query = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot,
-							&fill->pub, NULL, NULL, 0);
+							&fill->pub, NULL, environment, 0);
 	ExecutorStart(query, 0);
 	ExecutorRun(query, ForwardScanDirection, 0);
 	ExecutorFinish(query);
@@ -196,9 +202,9 @@ run_scan(FillReceiver *fill, Oid relid, Expr *range)
 	PopActiveSnapshot();
 }
 
-/* Fills the view: see the header. */
-int64
-live_view_fill(LiveView *view, Oid source_relid, Expr *range)
+/* Fills the view from a relation, or from a query. */
+static int64
+fill_view(LiveView *view, Oid source_relid, Expr *range, const char *sql, QueryEnvironment *environment)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "deltaflow fill",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -212,7 +218,7 @@ live_view_fill(LiveView *view, Oid source_relid, Expr *range)
 	fill.batch = row_batch_create(CreateTupleDescCopy(RelationGetDescr(source)), FILL_ROWS);
 	table_close(source, NoLock);
 	choose_columns(&fill, view->spec->source_columns);
-	run_scan(&fill, source_relid, range);
+	run_scan(&fill, sql != NULL ? analysed(sql, environment) : scan_query(&fill, source_relid, range), environment);
 	if (fill.batch->nrows > 0)
 		fold_batch(&fill);
 	(void) live_view_write(view);
@@ -220,4 +226,18 @@ live_view_fill(LiveView *view, Oid source_relid, Expr *range)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return fill.nrows;
+}
+
+/* Fills the view: see the header. */
+int64
+live_view_fill(LiveView *view, Oid source_relid, Expr *range)
+{
+	return fill_view(view, source_relid, range, NULL, NULL);
+}
+
+/* Fills the view: see the header. */
+int64
+live_view_fill_query(LiveView *view, const char *sql, QueryEnvironment *environment)
+{
+	return fill_view(view, InvalidOid, NULL, sql, environment);
 }
