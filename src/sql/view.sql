@@ -39,6 +39,7 @@ CREATE FUNCTION deltaflow.watermark_of(state_table regclass) RETURNS timestamptz
 CREATE FUNCTION deltaflow.window_limit(window_end timestamptz, lateness interval) RETURNS timestamptz
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'deltaflow_window_limit';
 
+-- A session is final one gap later than other windows: until then a row could touch it.
 CREATE FUNCTION deltaflow.is_final(view regclass, window_end timestamptz) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     RETURN (SELECT coalesce(deltaflow.window_limit(is_final.window_end, v.final_after) <= p.watermark, false)

@@ -470,11 +470,12 @@ static Interval *
 final_after(const Creation *creation)
 {
 	const WindowSpec *window = &creation->spec->window;
+	Interval	gap = {.time = window->session.gap};	/* a day of it is 24 hours, whatever the zone */
 
 	if (creation->lateness == NULL || window->kind != WINDOW_SESSION)
 		return creation->lateness;
 	return DatumGetIntervalP(DirectFunctionCall2(interval_pl, IntervalPGetDatum(creation->lateness),
-												 window->session.interval->constvalue));
+												 IntervalPGetDatum(&gap)));
 }
 
 /* The options, with the note that the definition is in a view of the user's. */

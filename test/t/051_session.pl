@@ -120,6 +120,7 @@ sub check
 	return if $when =~ /recompute/;    # which takes late rows in
 	is(differences('closed', q{(SELECT * FROM with_late WHERE session_end + interval '30 s' <= (SELECT deltaflow.watermark_of('with_late_state')))}), '',
 		"final ones only, with emit => 'close' $when");
+	is(sql(q{SELECT count(*) FILTER (WHERE deltaflow.is_final('with_late', session_end)) = (SELECT count(*) FROM closed) FROM with_late}), 't', "is_final knows them $when");
 	is(sql(q{
 		WITH due AS (SELECT b.part, b.off, b.date_time + interval '30 s' <= e.watermark AS late FROM bid b
 			JOIN deltaflow.epochs e ON e.name = 'bid' AND e.partition = b.part AND b.off >= e.first_offset AND b.off < e.next_offset)
