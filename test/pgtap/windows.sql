@@ -43,7 +43,7 @@ SELECT is_empty($$
               LATERAL (SELECT x.window_start AT TIME ZONE 'UTC', x.window_end AT TIME ZONE 'UTC') w)
     $$, 'timestamp as timestamptz');
 SELECT is_empty($$
-    SELECT i FROM trial t, LATERAL (SELECT count(*) AS n, min(window_start) = (array_agg(window_start))[1] AS first,
+    SELECT i FROM trial t, LATERAL (SELECT count(*) AS n, min(window_start) = (array_agg(window_start ORDER BY o))[1] AS first,
         max(window_end) = (array_agg(window_end ORDER BY o DESC))[1] AS last
         FROM deltaflow.hop(ts, slide, size, origin) WITH ORDINALITY x(window_start, window_end, o)) w
     WHERE w.n > count OR (w.n > 0 AND NOT (first AND last))
