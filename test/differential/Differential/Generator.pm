@@ -197,11 +197,12 @@ sub clock
 
 	return {
 		base => timegm($second, $minute, $hour, $day, $month - 1, $year),
-		step => pick(0.1, 1, 10, 60, 600, 3600, 86400),
+		step => pick(0.1, 1, 10, 60, 60, 600, 3600, 86400),
 		disorder => pick(0, 1, 5, 20),
 		far_ends => chance(0.08),
 		edges => pick(0, 0.2, 0.6),
-		late => pick(0, 0, 0.05, 0.3),
+		grid => pick(0, 0, 1, 60, 600, 3600),
+		late => pick(0, 0.05, 0.3),
 		future => pick(0, 0, 0.02),
 		nulls => pick(0, 0.02, 0.1),
 		duplicates => pick(0, 0.1, 0.4),
@@ -231,6 +232,12 @@ sub event_time
 	return pick('infinity', '-infinity', '4713-01-01 00:00:00 BC', '294276-12-31 23:59:59.999999', '0001-01-01 00:00:00 BC') if $play->{far_ends} && chance(0.1);
 	return time_text($at + 86400 * 365 * 80, $micros) if chance($play->{future});
 	$at -= $play->{step} * rand(200) if chance($play->{late});
+	if ($play->{grid})
+	{
+		# everything on a grid: windows often close exactly at a watermark
+		$at = $play->{grid} * int($at / $play->{grid});
+		return chance(0.05) ? time_text($at - 1, 999999) : time_text($at, 0);
+	}
 	if (chance($play->{edges}))
 	{
 		# exactly at an edge, and a microsecond before it

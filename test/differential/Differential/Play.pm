@@ -4,7 +4,7 @@
 #
 #   my $verdict = play($server, $case);
 #   $verdict->{failure}     undef, or { kind => 'differ', view => 'v3', step => 7, detail => '...' }
-#   $verdict->{compared}    definitions compared, once each;  checks, both_fail, refused, rows, epochs
+#   $verdict->{compared}    definitions compared, once each;  checks, both_fail, refused, rows, late (rows and windows), epochs
 #   $verdict->{script}      the statements, as a script that psql can run
 #
 package Differential::Play;
@@ -28,7 +28,7 @@ sub play
 	my ($server, $case) = @_;
 	my $self = bless {
 		server => $server, case => $case, schema => sprintf('d%d', ++$played), topic => sprintf('d%d_%d', $$, $played),
-		verdict => { compared => 0, checks => 0, both_fail => 0, refused => {}, rows => 0, epochs => 0, script => '' },
+		verdict => { compared => 0, checks => 0, both_fail => 0, refused => {}, rows => 0, late => 0, epochs => 0, script => '' },
 		views => { map { $_->{name} => $_ } @{ $case->{views} } }, made => {}, checked => {} };
 
 	eval { $self->play_steps; 1 } or do
@@ -66,6 +66,7 @@ sub play_steps
 	my @crashes = $self->{server}->crashes;
 	$self->fail_with('crash', undef, join("\n", @crashes)) if @crashes;
 	$self->{verdict}{compared} = keys %{ $self->{checked} };
+	$self->{verdict}{late} += $_ for values %{ $self->{late} };
 }
 
 # ---------------------------------------------------------------------------
@@ -348,6 +349,7 @@ sub check_view
 		  . ', ' . literal($self->filled_in($view, late_sql($view, $zone))) . ')');
 
 	$self->fail_with('late', $name, "$late\n" . view_sql($view)) if $late ne 'same';
+	$self->{late}{$name} = $self->sql("SELECT late_rows FROM deltaflow.view WHERE live = '$name'::regclass");
 }
 
 # After the last record: everything is there, the books balance, the log explains the watermark.

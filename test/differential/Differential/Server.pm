@@ -29,8 +29,15 @@ sub start
 		'max_worker_processes=64');
 
 	chmod 0755, $dir;
-	push @settings, "dynamic_library_path='$self->{library}:\$libdir'" if $self->{library};
-	$self->tool("start '$dir/c' " . join ' ', map { qq("$_") } @settings);
+	if ($self->{library})
+	{
+		# where the server's user can read it
+		mkdir "$dir/lib";
+		system("cp '$self->{library}/deltaflow.so' '$dir/lib/' && chmod -R a+rX '$dir/lib'") == 0 or croak "no deltaflow.so in $self->{library}";
+		# not preloaded: making the extension loads the installed one
+		push @settings, "dynamic_library_path='$dir/lib:\$libdir'", q(shared_preload_libraries='');
+	}
+	$self->tool("start '$dir/c' " . join ' ', map { "\"$_\"" =~ s/\$/\\\$/gr } @settings);
 	my $environment = $self->tool("env '$dir/c'");
 	while ($environment =~ /(PG\w+)=(\S+)/g)
 	{
