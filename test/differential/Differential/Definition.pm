@@ -80,7 +80,9 @@ sub late_condition
 	return undef if !is_late_possible($view);
 	if ($view->{window}{kind} eq 'session')
 	{
-		$limit = time_of($view) . " + interval '$view->{window}{gap}' + interval '$view->{lateness}'";
+		my $time = time_of($view);
+
+		$limit = "CASE WHEN $time < '293000-01-01' THEN $time + interval '$view->{window}{gap}' + interval '$view->{lateness}' WHEN $time IS NOT NULL THEN 'infinity' END";
 	}
 	else
 	{

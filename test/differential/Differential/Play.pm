@@ -336,6 +336,7 @@ sub check_view
 
 	if ($answer =~ /^both fail/)
 	{
+		delete $self->{checked}{$name};
 		$self->{verdict}{both_fail}++;
 		return;
 	}
