@@ -38,19 +38,18 @@ wait_for(sub { my %ends = $mock->ends('cuts'); $seen = 0; $seen += $_->[1] for v
 # no row can be late: the delay is longer than the disorder of all partitions together
 my %views = (
 	totals => [ 'SELECT k, label, count(*) AS n, sum(n) AS sn, avg(i) AS ai, sum(d) AS sd, avg(d) AS ad, stddev(i) AS v FROM %s GROUP BY 1, 2', '' ],
-	hours => [ q(SELECT date_trunc('hour', at) AS w, k, count(*) AS n, min(label) AS lo, max(n) AS hi, sum(d) AS sd, var_pop(d) AS vd, bit_xor(i) AS x FROM %s WHERE i % 3 > 0 GROUP BY 1, 2), q(, lateness => '0')) ],
-	days => [ q(SELECT date_trunc('day', at) AS w, count(*) FILTER (WHERE d > 0) AS n, avg(n) AS an FROM %s GROUP BY 1), q(, lateness => '0')) ],
+	hours => [ q(SELECT date_trunc('hour', at) AS w, k, count(*) AS n, min(label) AS lo, max(n) AS hi, sum(d) AS sd, var_pop(d) AS vd, bit_xor(i) AS x FROM %s WHERE i % 3 > 0 GROUP BY 1, 2), q(, lateness => '0') ],
+	days => [ q(SELECT date_trunc('day', at) AS w, count(*) FILTER (WHERE d > 0) AS n, avg(n) AS an FROM %s GROUP BY 1), q(, lateness => '0') ],
 	everything => [ 'SELECT count(*) AS n, sum(n) AS sn, sum(d) AS sd, variance(n) AS v FROM %s', '' ],
-	hops => [ q(SELECT h.window_start, h.window_end, k, count(*) AS n, sum(d) AS sd, max(label) AS hi FROM %s CROSS JOIN LATERAL deltaflow.hop(at, interval '10 minutes', interval '1 hour') h GROUP BY 1, 2, 3), q(, lateness => '0')) ],
-	sessions => [ q(SELECT k, s, count(*) AS n, sum(d) AS sd, avg(n) AS an FROM (SELECT *, deltaflow.session(at, interval '1 minute') OVER (PARTITION BY k ORDER BY at) AS s FROM %s) q GROUP BY k, s), q(, lateness => '0')) ]);
+	hops => [ q(SELECT h.window_start, h.window_end, k, count(*) AS n, sum(d) AS sd, max(label) AS hi FROM %s CROSS JOIN LATERAL deltaflow.hop(at, interval '10 minutes', interval '1 hour') h GROUP BY 1, 2, 3), q(, lateness => '0') ],
+	sessions => [ q(SELECT k, s, count(*) AS n, sum(d) AS sd, avg(n) AS an FROM (SELECT *, deltaflow.session(at, interval '1 minute') OVER (PARTITION BY k ORDER BY at) AS s FROM %s) q GROUP BY k, s), q(, lateness => '0') ]);
 
-# Makes the topic's ingest and views once more.
+# Makes the topic's ingests and views once more, in one transaction: workers see all of it or nothing.
 sub set_up
 {
 	my ($round) = @_;
-
-	$node->safe_psql('postgres', qq{
-		CREATE SCHEMA r$round; SET search_path = r$round, public;
+	my $script = qq{
+		CREATE SCHEMA r$round; SET LOCAL search_path = r$round, public;
 		CREATE FOREIGN TABLE strict_topic (at timestamptz, k int, label text, n numeric, d float8, i int, part int OPTIONS (metadata 'partition'), off bigint OPTIONS (metadata 'offset'))
 			SERVER broker OPTIONS (topic 'cuts', format 'json', event_time 'at', watermark_delay '30 days');
 		CREATE FOREIGN TABLE hasty_topic (at timestamptz, k int, part int OPTIONS (metadata 'partition'), off bigint OPTIONS (metadata 'offset'))
@@ -58,7 +57,10 @@ sub set_up
 		CREATE TABLE events (LIKE strict_topic);
 		CREATE TABLE hasty (LIKE hasty_topic);
 		SELECT deltaflow.create_ingest('strict_topic', 'events', name => 'events$round');
-		SELECT deltaflow.create_ingest('hasty_topic', 'hasty', name => 'hasty$round')});
+		SELECT deltaflow.create_ingest('hasty_topic', 'hasty', name => 'hasty$round');
+		SELECT deltaflow.create_view('quarters', \$d\$SELECT date_bin('15 minutes', at, '2000-01-01') AS w, k, count(*) AS n FROM hasty WHERE k IS DISTINCT FROM 3 GROUP BY 1, 2\$d\$, lateness => '1 minute');
+	};
+
 	for my $name (sort keys %views)
 	{
 		for my $source ('events', 'strict_topic')
@@ -67,11 +69,10 @@ sub set_up
 
 			# % is also an operator of definitions
 			$query =~ s/%s/$source/;
-			$node->safe_psql('postgres', "SET search_path = r$round, public; SELECT deltaflow.create_view('${name}_of_$source', \$d\$$query\$d\$$options)");
+			$script .= "SELECT deltaflow.create_view('${name}_of_$source', \$d\$$query\$d\$$options);\n";
 		}
 	}
-	$node->safe_psql('postgres', qq{SET search_path = r$round, public;
-		SELECT deltaflow.create_view('quarters', \$d\$SELECT date_bin('15 minutes', at, '2000-01-01') AS w, k, count(*) AS n FROM hasty WHERE k IS DISTINCT FROM 3 GROUP BY 1, 2\$d\$, lateness => '1 minute')});
+	$node->safe_psql('postgres', "BEGIN; $script COMMIT");
 }
 
 # Something happens while records are being taken.

@@ -102,7 +102,7 @@ sub is_late_possible
 # FROM, with what stands between source and definition.
 sub from_clause
 {
-	my ($view, $relation) = @_;
+	my ($view, $relation, $form) = @_;
 	my $window = $view->{window};
 	my $from = $view->{from} // 'plain';
 	my $clause = $from eq 'subquery' ? "(SELECT * FROM $relation WHERE true) q" : $from eq 'cte' ? 'c q' : "$relation q";
@@ -111,7 +111,51 @@ sub from_clause
 	my $first = $window->{slide} // $window->{step};
 	my $origin = defined $window->{origin} ? ", '$window->{origin}'" : '';
 
-	return "$clause CROSS JOIN LATERAL deltaflow.$window->{kind}(" . time_of($view) . ", interval '$first', interval '$window->{size}'$origin) h";
+	my $call = "deltaflow.$window->{kind}(" . time_of($view) . ", interval '$first', interval '$window->{size}'$origin)";
+	$call = windows_by_hand($view, $call) if $form eq 'oracle';
+	return "$clause CROSS JOIN LATERAL $call h";
+}
+
+# Intervals with days as hours: windows are of fixed length.
+sub hours
+{
+	return $_[0] =~ s/^(\d+) days?$/24 * $1 . ' hours'/er;
+}
+
+# The windows of a time by their definition; deltaflow's own function only where the calendar ends.
+sub windows_by_hand
+{
+	my ($view, $call) = @_;
+	my $window = $view->{window};
+	my $time = time_of($view);
+	my $zone = $view->{time_type} eq 'timestamptz' ? '+00' : '';
+	my $origin = $window->{origin} // "2000-01-01 00:00:00$zone";
+	my ($step, $size) = map { "interval '" . hours($_) . "'" } $window->{slide} // $window->{step}, $window->{size};
+	my $near = "$time > '4000-01-01 BC' AND $time < '290000-01-01'";
+	my $many = "ceil(extract(epoch FROM $size) / extract(epoch FROM $step))::int";
+	my $by_hand = $window->{kind} eq 'hop'
+	  ? "SELECT s AS window_start, s + $size AS window_end FROM generate_series(0, $many - 1) AS n, LATERAL (SELECT date_bin($step, $time, '$origin') - n * $step AS s) x WHERE $near AND s + $size > $time"
+	  : "SELECT s AS window_start, s + n * $step AS window_end FROM generate_series(1, $many) AS n, LATERAL (SELECT date_bin($size, $time, '$origin') AS s) x WHERE $near AND s + n * $step > $time";
+
+	return "($by_hand UNION ALL SELECT * FROM $call f WHERE ($near) IS NOT TRUE)";
+}
+
+# The sessions of rows as islands between pauses: FROM with column s_.
+sub sessions_by_hand
+{
+	my ($view, $from, $by) = @_;
+	my $time = time_of($view);
+	my $gap = "interval '" . hours($view->{window}{gap}) . "'";
+	my $range = $view->{time_type} eq 'timestamptz' ? 'tstzrange' : 'tsrange';
+	my $partition = $by eq '' ? '' : "PARTITION BY $by ";
+	my $within = $by eq '' ? 'PARTITION BY island_' : "PARTITION BY $by, island_";
+	my $before = "lag($time) OVER (${partition}ORDER BY $time)";
+	my $continues = "CASE WHEN $time = $before THEN true WHEN NOT isfinite($time) OR NOT isfinite($before) THEN false "
+	  . "WHEN $before > '290000-01-01' THEN $time - $before < $gap ELSE $time < $before + $gap END";
+	my $end = "CASE WHEN max($time) OVER ($within) < '290000-01-01' THEN max($time) OVER ($within) + $gap ELSE 'infinity' END";
+
+	return "(SELECT *, CASE WHEN $time IS NULL THEN NULL WHEN NOT isfinite($time) THEN $range($time, $time, '[]') ELSE $range(min($time) OVER ($within), $end) END AS s_ "
+	  . "FROM (SELECT *, count(*) FILTER (WHERE new_) OVER (${partition}ORDER BY $time) AS island_ FROM (SELECT *, ($continues) IS NOT TRUE AS new_ FROM $from) a) b)";
 }
 
 sub output_columns
@@ -136,7 +180,7 @@ sub select_sql
 	my ($n, @list, @group) = (0);
 	my @where = (@{ $view->{where} }, @conditions);
 	my $where = @where ? ' WHERE ' . join(' AND ', map { "($_)" } @where) : '';
-	my $from = from_clause($view, $relation);
+	my $from = from_clause($view, $relation, $form);
 
 	for my $key (@{ $view->{keys} })
 	{
@@ -154,7 +198,8 @@ sub select_sql
 		my $by = @partition ? 'PARTITION BY ' . join(', ', @partition) . ' ' : '';
 		my $time = time_of($view);
 
-		$from = "(SELECT q.*$keys, deltaflow.session($time, interval '$window->{gap}') OVER (${by}ORDER BY $time) AS s_ FROM $from$where) q";
+		$from = "(SELECT q.*$keys, deltaflow.session($time, interval '$window->{gap}') OVER (${by}ORDER BY $time) AS s_ FROM $from$where) q" if $form ne 'oracle';
+		$from = sessions_by_hand($view, "(SELECT q.*$keys FROM $from$where) q", join ', ', map { "p$_" } 1 .. $i) . ' q' if $form eq 'oracle';
 		$where = '';
 		push @group, 's_';
 		push @list, 's_ AS w' if !$window->{hidden};
@@ -227,7 +272,7 @@ sub late_sql
 	my $late = late_condition($view, $zone);
 
 	return undef if !defined $late;
-	my $from = from_clause($view, "seen_$view->{source}");
+	my $from = from_clause($view, "seen_$view->{source}", 'oracle');
 	my $with = ($view->{from} // '') eq 'cte' ? "WITH c AS (SELECT * FROM seen_$view->{source}) " : '';
 	my $window = $view->{window}{kind} eq 'session' ? "''" : in_utc($view, window_start($view)) . " || ' ' || " . in_utc($view, '(' . window_end($view, $zone) . ')');
 

@@ -317,6 +317,7 @@ sub check_view
 	$self->{verdict}{checks}++;
 	if ($state ne 'running')
 	{
+		delete $self->{checked}{$name};
 		my $expected = $self->sql('SELECT differential.failure(' . literal($everything) . ')');
 
 		$self->fail_with('failed', $name, "the view is $state ($error), its definition is not\n" . view_sql($view)) if $expected eq '';
