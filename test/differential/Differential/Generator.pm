@@ -31,7 +31,7 @@ sub generate
 		partitions => pick(1, 1, 2, 3, 4),
 		slow => $features->{slow} ? 1 : 0,
 		event_time => pick('at', 'at', 'at', 'ts'),
-		watermark_delay => pick('0 seconds', '1 second', '1 minute', '10 minutes', '1 day') };
+		watermark_delay => pick('0 seconds', '0 seconds', '1 second', '1 minute', '10 minutes', '1 day') };
 
 	$case->{columns} = columns();
 	$case->{wide} = 1 if chance(0.04) && !$features->{slow};
@@ -195,13 +195,17 @@ sub clock
 	my ($case) = @_;
 	my ($year, $month, $day, $hour, $minute, $second) = pick(@bases) =~ /(\d+)-(\d+)-(\d+) (\d+):(\d+):(\d+)/;
 
+	my $grid = pick(0, 0, 1, 60, 240, 600, 600, 3600, 86400);
+
+	# On a grid as coarse as windows are wide, watermarks often meet their ends.
 	return {
 		base => timegm($second, $minute, $hour, $day, $month - 1, $year),
-		step => pick(0.1, 1, 10, 60, 60, 600, 3600, 86400),
+		grid => $grid,
+		step => $grid ? $grid / pick(1, 3, 10) : pick(0.1, 1, 10, 60, 60, 600, 3600, 86400),
+		late_by => pick(4, 20, 200),
 		disorder => pick(0, 1, 5, 20),
 		far_ends => chance(0.08),
 		edges => pick(0, 0.2, 0.6),
-		grid => pick(0, 0, 1, 60, 600, 3600),
 		late => pick(0, 0.05, 0.3),
 		future => pick(0, 0, 0.02),
 		nulls => pick(0, 0.02, 0.1),
@@ -231,10 +235,9 @@ sub event_time
 	return undef if chance($play->{nulls});
 	return pick('infinity', '-infinity', '4713-01-01 00:00:00 BC', '294276-12-31 23:59:59.999999', '0001-01-01 00:00:00 BC') if $play->{far_ends} && chance(0.1);
 	return time_text($at + 86400 * 365 * 80, $micros) if chance($play->{future});
-	$at -= $play->{step} * rand(200) if chance($play->{late});
+	$at -= $play->{step} * rand($play->{late_by}) if chance($play->{late});
 	if ($play->{grid})
 	{
-		# everything on a grid: windows often close exactly at a watermark
 		$at = $play->{grid} * int($at / $play->{grid});
 		return chance(0.05) ? time_text($at - 1, 999999) : time_text($at, 0);
 	}
