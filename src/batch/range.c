@@ -29,7 +29,6 @@
 
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -42,13 +41,8 @@
 #include "batch/range.h"
 #include "compat.h"
 #include "view/session_window.h"
+#include "view/window_key.h"
 #include "window/span.h"
-
-typedef struct ReplaceContext
-{
-	Expr	   *what;
-	Expr	   *with;
-} ReplaceContext;
 
 Timestamp
 range_bound(const ViewSpec *spec, TimestampTz bound)
@@ -64,19 +58,6 @@ bound_const(const ViewSpec *spec, TimestampTz bound)
 {
 	return makeConst(spec->window.time_type, -1, InvalidOid, sizeof(TimestampTz),
 					 TimestampGetDatum(range_bound(spec, bound)), false, true);
-}
-
-/* Replaces every subexpression equal to context->what. */
-static Node *
-replace_mutator(Node *node, void *arg)
-{
-	ReplaceContext *context = arg;
-
-	if (node == NULL)
-		return NULL;
-	if (equal(node, context->what))
-		return copyObject((Node *) context->with);
-	return expression_tree_mutator(node, replace_mutator, arg);
 }
 
 /* The start of the pane that holds the bound; of the cycle, where windows are cumulative. */
@@ -98,19 +79,11 @@ pane_start_of(const ViewSpec *spec, TimestampTz bound)
 static TimestampTz
 window_start_of(const ViewSpec *spec, TimestampTz bound)
 {
-	TargetEntry *key = list_nth_node(TargetEntry, spec->input_tlist,
-									 spec->keys[spec->window.key].input);
-	ReplaceContext context = {spec->window.time, (Expr *) bound_const(spec, bound)};
-	Expr	   *expression = (Expr *) replace_mutator((Node *) key->expr, &context);
-	EState	   *estate = CreateExecutorState();
-	ExprState  *state = ExecPrepareExpr(expression, estate);
-	bool		isnull;
-	Datum		start = ExecEvalExprSwitchContext(state, GetPerTupleExprContext(estate), &isnull);
+	Timestamp	start = window_start_at(spec, range_bound(spec, bound));
 
-	if (exprType((Node *) expression) == TIMESTAMPOID)
-		start = DirectFunctionCall1(timestamp_timestamptz, start);
-	FreeExecutorState(estate);
-	return DatumGetTimestampTz(start);
+	if (spec->window.time_type == TIMESTAMPOID)
+		return DatumGetTimestampTz(DirectFunctionCall1(timestamp_timestamptz, TimestampGetDatum(start)));
+	return start;
 }
 
 /* ERROR unless the bound is a window's border. */

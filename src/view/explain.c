@@ -24,6 +24,7 @@
 #include "view/aggregates.h"
 #include "view/ddl.h"
 #include "view/explain.h"
+#include "view/explain_time.h"
 #include "view/load.h"
 
 /* What the lines are written from. */
@@ -327,6 +328,7 @@ view_explain(const ViewRow *row)
 	explain_row(&explanation);
 	explain_state(&explanation);
 	explain_window(&explanation);
+	explanation.lines = list_concat(explanation.lines, explain_time(row, explanation.spec, explanation.pipeline));
 	explain_settings(&explanation);
 	return explanation.lines;
 }

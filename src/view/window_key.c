@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -220,4 +221,71 @@ window_recognise(Expr *key, WindowSpec *window)
 		return true;
 	}
 	return false;
+}
+
+/* ---- evaluation ---- */
+
+typedef struct ReplaceContext
+{
+	Expr	   *what;
+	Expr	   *with;
+} ReplaceContext;
+
+/* Replaces every subexpression equal to context->what. */
+static Node *
+replace_mutator(Node *node, void *arg)
+{
+	ReplaceContext *context = arg;
+
+	if (node == NULL)
+		return NULL;
+	if (equal(node, context->what))
+		return copyObject((Node *) context->with);
+	return expression_tree_mutator(node, replace_mutator, arg);
+}
+
+/* The value of an expression over the window's time type, with a time in a part's place. */
+static Timestamp
+evaluate_with(const ViewSpec *spec, Expr *expression, Expr *part, Timestamp time)
+{
+	ReplaceContext context = {
+		part, (Expr *) makeConst(spec->window.time_type, -1, InvalidOid, sizeof(Timestamp), TimestampGetDatum(time), false, true)
+	};
+	EState	   *estate = CreateExecutorState();
+	ExprState  *state = ExecPrepareExpr((Expr *) replace_mutator((Node *) expression, &context), estate);
+	bool		isnull;
+	Datum		value = ExecEvalExprSwitchContext(state, GetPerTupleExprContext(estate), &isnull);
+
+	FreeExecutorState(estate);
+	if (isnull)
+		elog(ERROR, "window of a view is null");
+	return DatumGetTimestamp(value);
+}
+
+Timestamp
+window_start_at(const ViewSpec *spec, Timestamp time)
+{
+	TargetEntry *key = list_nth_node(TargetEntry, spec->input_tlist, spec->keys[spec->window.key].input);
+
+	return evaluate_with(spec, key->expr, spec->window.time, time);
+}
+
+bool
+window_ending_after(const ViewSpec *spec, Timestamp time, WindowBounds *window)
+{
+	WindowCursor cursor;
+
+	if (TIMESTAMP_NOT_FINITE(time))
+		return false;
+	if (spec->window.kind == WINDOW_PANES)
+	{
+		window_cursor_begin(&cursor, &spec->window.panes.shape, time);
+		return window_cursor_next(&cursor, window);
+	}
+	if (spec->window.kind != WINDOW_TUMBLING)
+		return false;
+	window->start = window_start_at(spec, time);
+	window->end = evaluate_with(spec, spec->window.end,
+								(Expr *) makeVar(1, 1, spec->window.time_type, -1, InvalidOid, 0), window->start);
+	return true;
 }

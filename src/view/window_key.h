@@ -8,9 +8,16 @@
 #include "datatype/timestamp.h"
 
 #include "view/view_spec.h"
+#include "window/pane.h"
 
 /* True when the expression is date_bin or date_trunc with a constant width; fills kind, time, time_type and end. */
 extern bool window_recognise(Expr *key, WindowSpec *window);
+
+/* The start of the window that holds a time (on the view's scale), by the definition's own expression; of date_bin and date_trunc. */
+extern Timestamp window_start_at(const ViewSpec *spec, Timestamp time);
+
+/* The first window that ends after that time; false: there is none, or the view's windows are no such. */
+extern bool window_ending_after(const ViewSpec *spec, Timestamp time, WindowBounds *window);
 
 /* End of the window that begins at start; infinity where the calendar ends.  zone NULL: the session's. */
 extern Timestamp window_end_trunc(Timestamp start, const char *unit);

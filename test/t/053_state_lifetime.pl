@@ -95,7 +95,22 @@ for my $view (sort keys %views)
 	cmp_ok(sql("SELECT count(*) FROM ${view}_state"), '<', 1.4 * $rows{$view}[3], "$view: a restart changes nothing");
 	is(sql("SELECT count(*) FROM deltaflow.reconcile('$view')"), 0, "$view: live equals batch after it");
 }
+
+### explain says what closes when
+$mock->produce_lines('old', line(0, 1, 5 * 3600 + 90), line(1, 1, 5 * 3600 + 95));
+run_once('old');
+my %next = (tumbled => '04:59:00\+00, 2024-01-01 05:00:00\+00', hopped => '04:50:00\+00, 2024-01-01 05:00:00\+00', cumulated => '04:40:00\+00, 2024-01-01 05:00:00\+00');
+
+for my $view (sort keys %views)
+{
+	my $explained = sql("SELECT string_agg(e, chr(10)) FROM deltaflow.explain('$view') e");
+
+	like($explained, qr/Watermark: 2024-01-01 05:01:30\+00, 00:00:00 behind the greatest event time; held by partition 0\n/, "$view: explain has the watermark and who holds it");
+	like($explained, qr/Next to close: \[2024-01-01 $next{$view}\), at watermark 2024-01-01 05:02:00\+00\n/, "$view: and what closes next");
+	like($explained, qr/Retained: 01:00:00 after the end of the window; windows that begin before 2024-01-01 0[2-4]:.* are removed\n/, "$view: and what is gone");
+}
 is(sql("SELECT deltaflow.run_once('old', true)", "SELECT count(*) > 0 FROM tumbled_state", "SELECT count(*) FROM deltaflow.reconcile('tumbled')"), "0\nt\n0", 'the end of an input removes nothing');
+like(sql("SELECT string_agg(e, chr(10)) FROM deltaflow.explain('tumbled') e"), qr/Watermark: infinity: the input is over/, 'explain says so');
 
 ### in slices
 make('many');

@@ -17,11 +17,15 @@ CREATE FUNCTION maintain_numeric_images(n int, seed int) RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_numeric_images';
 
 -- Keeps a view in memory between calls, as a worker does: begin, fold and write, end.
-CREATE FUNCTION maintain_keep(live regclass) RETURNS void
+CREATE FUNCTION maintain_keep(live regclass, cache_kb int DEFAULT 65536) RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_keep';
 CREATE FUNCTION maintain_kept_fold(source regclass, OUT applied bigint, OUT filtered bigint, OUT late bigint,
                                    OUT written bigint, OUT fold_ns float8, OUT write_us float8)
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_kept_fold';
+CREATE FUNCTION maintain_kept_time(watermark timestamptz, lateness interval) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_kept_time';
+CREATE FUNCTION maintain_kept_bytes() RETURNS bigint
+    LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_kept_bytes';
 CREATE FUNCTION maintain_kept_discard() RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_kept_discard';
 

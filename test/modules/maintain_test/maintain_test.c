@@ -26,7 +26,7 @@
 
 #include "compat.h"
 #include "catalog/catalog.h"
-#include "maintain/live_view.h"
+#include "maintain/live_view_state.h"
 #include "maintain/numeric_image.h"
 #include "view/load.h"
 
@@ -37,6 +37,8 @@ PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_fill);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_numeric_images);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_keep);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_kept_fold);
+PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_kept_time);
+PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_kept_bytes);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_kept_discard);
 
 /* All rows of a table in memory. */
@@ -271,6 +273,8 @@ maintain_fill(PG_FUNCTION_ARGS)
 
 /* A view kept between statements. */
 static LiveView *kept = NULL;
+static TimestampTz kept_watermark = DT_NOBEGIN;
+static Interval kept_lateness;
 
 /* Opens a view that stays. */
 Datum
@@ -281,7 +285,8 @@ maintain_keep(PG_FUNCTION_ARGS)
 	if (kept != NULL)
 		live_view_close(kept);
 	kept = NULL;
-	kept = live_view_open(load_spec(PG_GETARG_OID(0)), 64 * 1024 * 1024);
+	kept = live_view_open(load_spec(PG_GETARG_OID(0)), (Size) PG_GETARG_INT32(1) * 1024);
+	kept_watermark = DT_NOBEGIN;
 	MemoryContextSwitchTo(old);
 	PG_RETURN_VOID();
 }
@@ -290,7 +295,8 @@ maintain_keep(PG_FUNCTION_ARGS)
 Datum
 maintain_kept_fold(PG_FUNCTION_ARGS)
 {
-	Run			run = {.view = kept, .watermark = DT_NOBEGIN};
+	Run			run = {.view = kept, .watermark = kept_watermark,
+		.lateness = kept_watermark == DT_NOBEGIN ? NULL : &kept_lateness};
 
 	if (kept == NULL)
 		ereport(ERROR,
@@ -302,6 +308,22 @@ maintain_kept_fold(PG_FUNCTION_ARGS)
 	fold_batch(&run);
 	write_epoch(&run);
 	return run_result(fcinfo, &run, 1);
+}
+
+/* The watermark and lateness of the epochs that follow. */
+Datum
+maintain_kept_time(PG_FUNCTION_ARGS)
+{
+	kept_watermark = PG_GETARG_TIMESTAMPTZ(0);
+	kept_lateness = *PG_GETARG_INTERVAL_P(1);
+	PG_RETURN_VOID();
+}
+
+/* Memory that the kept view's groups take. */
+Datum
+maintain_kept_bytes(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64((int64) live_view_cache_bytes(kept));
 }
 
 /* What a caller does after an abort. */
