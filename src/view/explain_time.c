@@ -30,13 +30,11 @@ time_text(const ViewSpec *spec, Timestamp time)
 	return pstrdup(timestamptz_to_str(time));
 }
 
-/* Result column of the only row. */
+/* Result column of the only row, NULL for none. */
 static char *
 only_value(int column)
 {
-	char	   *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
-
-	return value != NULL ? value : "none";
+	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
 }
 
 /* The watermark, and the partitions that it waits for. */
@@ -45,6 +43,7 @@ watermark_line(const PipelineRow *pipeline)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	char	   *text;
+	char	   *held;
 
 	if (TIMESTAMP_IS_NOEND(pipeline->watermark))
 		return pstrdup("  Watermark: infinity: the input is over, every window is final");
@@ -55,11 +54,13 @@ watermark_line(const PipelineRow *pipeline)
 					true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read deltaflow.watermarks");
 	MemoryContextSwitchTo(caller);
+	held = only_value(2);
+	held = held != NULL ? psprintf("; held by partition %s", held) : "";
 	if (TIMESTAMP_IS_NOBEGIN(pipeline->watermark))
-		text = psprintf("  Watermark: none yet; held by partition %s", only_value(2));
+		text = psprintf("  Watermark: none yet%s", held);
 	else
-		text = psprintf("  Watermark: %s, %s behind the greatest event time; held by partition %s",
-						timestamptz_to_str(pipeline->watermark), only_value(1), only_value(2));
+		text = psprintf("  Watermark: %s, %s behind the greatest event time%s",
+						timestamptz_to_str(pipeline->watermark), only_value(1), held);
 	SPI_finish();
 	return text;
 }
