@@ -81,7 +81,7 @@ sql("CREATE VIEW level_one AS SELECT id, ts, id % 2 AS odd FROM level WHERE id %
 	"SELECT deltaflow.create_view('level_all', 'SELECT odd, count(*) AS n FROM level_one GROUP BY 1')");
 $mock->produce_lines('level', map { line($_ % 2, at(10 * $_)) } 1 .. 360);
 run_once('level', 'SET deltaflow.epoch_max_records = 50');
-$mock->produce_lines('level', map { my $s = $_; map { line($_, at(3600 + $s * 10 - ($s % 3 ? 0 : 1200))) } 0, 1 } 1 .. 200);
+$mock->produce_lines('level', map { my $s = $_; map { line($_, at(3600 + 1300 + $s * 10 - ($s % 3 ? 0 : 1200))) } 0, 1 } 1 .. 200);
 run_once('level', 'SET deltaflow.epoch_max_records = 37');
 cmp_ok(late('level_min'), '>', 10, 'class 23: some rows are late for their minute');
 is(late('level_hour'), 0, 'class 23: none of them for its hour');
