@@ -49,7 +49,9 @@ struct RowInput
 	TupleDesc	source_desc;	/* whose shape the slot has */
 	TupleTableSlot *result;		/* pointed into the chunk */
 
-	ExprState  *where;			/* NULL: all rows */
+	int			nrequired;
+	int		   *required;		/* columns of the source (attnum - 1) that must not be null */
+	ExprState  *where;			/* what else WHERE asks, NULL: nothing */
 	ExprState  *time;			/* NULL: no window */
 	ProjectionInfo *projection; /* NULL: nothing to compute */
 	List	   *computed;		/* its target list */
@@ -105,6 +107,39 @@ add_column(RowInput *input, TargetEntry *entry, int at, WindowLimits *limits)
 								  makeTargetEntry(expr, at + 1, NULL, false));
 }
 
+/* The column that `column IS NOT NULL` is about, from 0; -1: it is something else. */
+static int
+required_column(const Expr *clause)
+{
+	const NullTest *test = (const NullTest *) clause;
+
+	if (!IsA(clause, NullTest) || test->nulltesttype != IS_NOT_NULL || test->argisrow ||
+		!IsA(test->arg, Var) || ((const Var *) test->arg)->varattno <= 0)
+		return -1;
+	return ((const Var *) test->arg)->varattno - 1;
+}
+
+/* Sorts WHERE into what the row's null flags tell, and the rest. */
+static void
+add_where(RowInput *input, const Expr *where)
+{
+	List	   *clauses = make_ands_implicit(planned(where));
+	List	   *rest = NIL;
+	ListCell   *lc;
+
+	input->required = palloc(list_length(clauses) * sizeof(int));
+	foreach(lc, clauses)
+	{
+		int			column = required_column(lfirst(lc));
+
+		if (column >= 0)
+			input->required[input->nrequired++] = column;
+		else
+			rest = lappend(rest, lfirst(lc));
+	}
+	input->where = ExecInitQual(rest, NULL);
+}
+
 /* Compiles what can be before the shape of the rows is known. */
 RowInput *
 row_input_create(const ViewSpec *spec, WindowLimits *limits)
@@ -119,7 +154,7 @@ row_input_create(const ViewSpec *spec, WindowLimits *limits)
 	input->plain = palloc0(Max(spec->ninputs, 1) * sizeof(PlainColumn));
 	input->constant = palloc0(Max(spec->ninputs, 1) * sizeof(ConstantColumn));
 	if (spec->where != NULL)
-		input->where = ExecInitQual(make_ands_implicit(planned(spec->where)), NULL);
+		add_where(input, spec->where);
 	if (spec->window.kind != WINDOW_NONE)
 		input->time = ExecInitExpr(planned(spec->window.time), NULL);
 	foreach(lc, spec->input_tlist)
@@ -218,6 +253,16 @@ compute_inputs(RowInput *input, const Datum *source, const bool *source_null,
 	}
 }
 
+/* Does WHERE take the row that the slot points at? */
+static inline bool
+row_counts(RowInput *input)
+{
+	for (int i = 0; i < input->nrequired; i++)
+		if (input->slot->tts_isnull[input->required[i]])
+			return false;
+	return input->where == NULL || ExecQual(input->where, input->context);
+}
+
 /* Takes rows into a chunk: see the header. */
 int
 row_input_fill(RowInput *input, const RowBatch *rows, int *next, FoldChunk *chunk, char *fate)
@@ -243,7 +288,7 @@ row_input_fill(RowInput *input, const RowBatch *rows, int *next, FoldChunk *chun
 			continue;
 		}
 		point_at(input, rows, row);
-		if (input->where != NULL && !ExecQual(input->where, input->context))
+		if (!row_counts(input))
 		{
 			fate[row] = 'f';
 			filtered++;
