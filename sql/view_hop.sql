@@ -37,6 +37,10 @@ ANALYZE q5_state;
 SET enable_bitmapscan = off;
 SELECT trim(line) FROM plan_of($$SELECT num FROM q5 WHERE window_start >= '2024-01-01' AND auction = 1$$) line
 WHERE line ~ 'Index Cond:|Filter:|Function Scan|Recursive' ORDER BY 1;
+PREPARE recent(timestamptz) AS SELECT num FROM q5 WHERE window_end > $1 - interval '1 min' AND window_end <= now();
+SET plan_cache_mode = force_generic_plan;
+SELECT trim(line) FROM plan_of('EXECUTE recent(''2024-01-01'')') line WHERE line ~ 'Index Cond:.*pane_shift|Index Cond:.*p_1';
+RESET plan_cache_mode;
 RESET enable_bitmapscan;
 
 -- all the ways of writing it, and expressions above

@@ -13,10 +13,16 @@
 #include "api/window_api.h"
 #include "compat.h"
 #include "maintain/merge.h"
+#include "view/pane_bound.h"
 #include "window/pane.h"
+#include "window/span.h"
 
 PG_FUNCTION_INFO_V1(deltaflow_pane_start);
 PG_FUNCTION_INFO_V1(deltaflow_has_window);
+PG_FUNCTION_INFO_V1(deltaflow_pane_shift);
+PG_FUNCTION_INFO_V1(deltaflow_panes_bound);
+PG_FUNCTION_INFO_V1(deltaflow_panes_from_support);
+PG_FUNCTION_INFO_V1(deltaflow_panes_upto_support);
 PG_FUNCTION_INFO_V1(deltaflow_hop_windows);
 PG_FUNCTION_INFO_V1(deltaflow_cumulate_windows);
 PG_FUNCTION_INFO_V1(deltaflow_merge_float_sum_step);
@@ -53,6 +59,53 @@ deltaflow_has_window(PG_FUNCTION_ARGS)
 
 	window_cursor_begin(&cursor, &shape, PG_GETARG_TIMESTAMP(0));
 	PG_RETURN_BOOL(window_cursor_next(&cursor, &window));
+}
+
+/*
+ * pane_shift(ts, length): how far panes of windows that end, or begin, there may lie;
+ * beyond the calendar windows are cut, so an infinite ts stands for its end.
+ */
+PGDLLEXPORT Datum
+deltaflow_pane_shift(PG_FUNCTION_ARGS)
+{
+	Timestamp	time = PG_GETARG_TIMESTAMP(0);
+	int64		length = PG_GETARG_INTERVAL_P(1)->time;
+
+	if (length < 0 && TIMESTAMP_IS_NOEND(time))
+		time = END_TIMESTAMP - 1;
+	else if (length > 0 && TIMESTAMP_IS_NOBEGIN(time))
+		time = MIN_TIMESTAMP;
+	PG_RETURN_TIMESTAMP(time_plus(time, length));
+}
+
+/* panes_from(unbounded, size), panes_upto(unbounded, size): no bound was found when the query was planned */
+PGDLLEXPORT Datum
+deltaflow_panes_bound(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMP(PG_GETARG_TIMESTAMP(0));
+}
+
+/* Answers the planner. */
+static Datum
+simplify_bound(FunctionCallInfo fcinfo, bool lower)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (!IsA(request, SupportRequestSimplify))
+		PG_RETURN_POINTER(NULL);
+	PG_RETURN_POINTER(pane_bound_simplify((SupportRequestSimplify *) request, lower));
+}
+
+PGDLLEXPORT Datum
+deltaflow_panes_from_support(PG_FUNCTION_ARGS)
+{
+	return simplify_bound(fcinfo, true);
+}
+
+PGDLLEXPORT Datum
+deltaflow_panes_upto_support(PG_FUNCTION_ARGS)
+{
+	return simplify_bound(fcinfo, false);
 }
 
 /* The windows of a pane that the pane before it had not: (pane, before, step, size, origin). */

@@ -15,6 +15,25 @@ CREATE FUNCTION deltaflow.has_window(ts timestamptz, slide interval, size interv
 CREATE FUNCTION deltaflow.has_window(ts timestamp, slide interval, size interval, origin timestamp) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'deltaflow_has_window';
 
+-- Between which panes a live view looks for windows: everywhere, or where the reader's
+-- conditions on window_start and window_end let the planner look.
+CREATE FUNCTION deltaflow.pane_shift(ts timestamptz, length interval) RETURNS timestamptz
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'deltaflow_pane_shift';
+CREATE FUNCTION deltaflow.pane_shift(ts timestamp, length interval) RETURNS timestamp
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'deltaflow_pane_shift';
+CREATE FUNCTION deltaflow.panes_from_support(internal) RETURNS internal
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'deltaflow_panes_from_support';
+CREATE FUNCTION deltaflow.panes_upto_support(internal) RETURNS internal
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'deltaflow_panes_upto_support';
+CREATE FUNCTION deltaflow.panes_from(unbounded timestamptz, size interval) RETURNS timestamptz
+    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT deltaflow.panes_from_support AS 'MODULE_PATHNAME', 'deltaflow_panes_bound';
+CREATE FUNCTION deltaflow.panes_from(unbounded timestamp, size interval) RETURNS timestamp
+    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT deltaflow.panes_from_support AS 'MODULE_PATHNAME', 'deltaflow_panes_bound';
+CREATE FUNCTION deltaflow.panes_upto(unbounded timestamptz, size interval) RETURNS timestamptz
+    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT deltaflow.panes_upto_support AS 'MODULE_PATHNAME', 'deltaflow_panes_bound';
+CREATE FUNCTION deltaflow.panes_upto(unbounded timestamp, size interval) RETURNS timestamp
+    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT deltaflow.panes_upto_support AS 'MODULE_PATHNAME', 'deltaflow_panes_bound';
+
 -- The windows of a pane that the pane before it, if there is one, is not in; and the
 -- panes that each of them has, first to last.  Called for panes in their order this
 -- gives each window once.

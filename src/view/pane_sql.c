@@ -11,7 +11,7 @@
  *
  * All of it is plain SQL over the state table, so that readers need no right but
  * SELECT on the live view.  A condition on a key or on the window goes down into the
- * scans; one on the window leaves only its own panes to be read.
+ * scans; one on the window also bounds the panes that are looked for (pane_bound.c).
  *
  * Expressions are deparsed over two relations that exist only as the columns of that
  * inner query: the merged state (varno 1) and the window (WINDOW_VARNO).
@@ -104,16 +104,27 @@ merged_column(const FoldAggregate *fold, const StateColumn *column)
 
 /* ---- windows ---- */
 
+/* A bound of the panes: this one, or what the reader's conditions make of it (pane_bound.c). */
+static char *
+bound(const ViewSpec *spec, const char *name, const char *none)
+{
+	return psprintf("deltaflow.%s('%s'::%s, '" INT64_FORMAT " us'::pg_catalog.interval)", name, none,
+					format_type_be_qualified(spec->window.time_type), spec->window.panes.shape.size);
+}
+
 /* The distinct panes and the one before each. */
 static void
 append_panes(StringInfo sql, const ViewSpec *spec, const char *state)
 {
+	char	   *upto = bound(spec, "panes_upto", "infinity");
+
 	appendStringInfo(sql, "WITH RECURSIVE panes(pane, before) AS ("
-					 "(SELECT s.%s, NULL::%s FROM %s s ORDER BY s.%s LIMIT 1)"
-					 " UNION ALL SELECT n.pane, p.pane FROM panes p CROSS JOIN LATERAL"
-					 " (SELECT s.%s AS pane FROM %s s WHERE s.%s > p.pane ORDER BY s.%s LIMIT 1) n)",
-					 PANE_COLUMN, format_type_be_qualified(spec->window.time_type), state, PANE_COLUMN,
-					 PANE_COLUMN, state, PANE_COLUMN, PANE_COLUMN);
+					 "(SELECT s.%s, NULL::%s FROM %s s WHERE s.%s BETWEEN %s AND %s ORDER BY s.%s LIMIT 1)",
+					 PANE_COLUMN, format_type_be_qualified(spec->window.time_type), state,
+					 PANE_COLUMN, bound(spec, "panes_from", "-infinity"), upto, PANE_COLUMN);
+	appendStringInfo(sql, " UNION ALL SELECT n.pane, p.pane FROM panes p CROSS JOIN LATERAL"
+					 " (SELECT s.%s AS pane FROM %s s WHERE s.%s > p.pane AND s.%s <= %s ORDER BY s.%s LIMIT 1) n)",
+					 PANE_COLUMN, state, PANE_COLUMN, PANE_COLUMN, upto, PANE_COLUMN);
 }
 
 /* The windows of a pane p. */

@@ -2,6 +2,7 @@
 -- the same panes byte for byte, and the windows made from them are the definition's.
 SET extra_float_digits = 1;
 SET timezone = 'Europe/Paris';
+SET datestyle = 'ISO';
 SET client_min_messages = warning;
 CREATE EXTENSION deltaflow;
 CREATE EXTENSION maintain_test;
@@ -62,6 +63,43 @@ SELECT * FROM check_cuts('days', 'days_state', 'days_batch');
 SELECT deltaflow.create_view('rare', $$
     SELECT window_start, name, count(*) AS n FROM event, deltaflow.hop(at::timestamp, '10 min', '1 min') AS w GROUP BY 1, 2 $$);
 SELECT * FROM check_cuts('rare', 'rare_state', 'rare_batch');
+
+-- Conditions on the window bound the panes that are looked for: the answer is that of
+-- the condition over all rows.
+INSERT INTO event VALUES ('4714-11-24 00:00:30+00 BC', 1), ('294276-12-31 23:59:30+00', 1);
+CREATE FUNCTION check_conditions(live regclass) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    condition text;
+    n bigint;
+    total bigint := 0;
+BEGIN
+    PERFORM maintain_fold(live, 'event');
+    EXECUTE format('CREATE TEMP TABLE shown AS SELECT * FROM %s', live);
+    FOR condition IN
+        SELECT format('%s %s %L', c, o, t) FROM unnest(ARRAY['window_start', 'window_end']) c, unnest(ARRAY['=', '<', '<=', '>', '>=']) o,
+            unnest('{-infinity,"4714-11-24 00:00:00+00 BC","2024-10-26 22:10:00+00","2024-10-27 00:31:00+00","2024-10-27 06:00:00+00","294276-12-31 23:58:00+00",infinity}'::timestamptz[]) t
+        UNION ALL SELECT unnest(ARRAY[
+            $q$'2024-10-27 00:30:00+00' > window_end AND window_start >= '2024-10-27 00:00:00+00'$q$, 'window_start IS NULL', 'window_start = NULL',
+            $q$window_end BETWEEN timestamptz '2024-10-27 01:00:00+00' - interval '1 h' AND '2024-10-27 02:00:00+00' AND k = 3$q$,
+            'window_start < window_end', $q$window_start > '2024-10-27' OR window_end < '2024-10-26'$q$,
+            $q$window_start >= date '2024-10-27' AND window_start <> '2024-10-27 01:00:00+00'$q$,
+            $q$window_end IN ('2024-10-27 00:10:00+00', '2024-10-27 06:00:00+00')$q$])
+    LOOP
+        EXECUTE format('SELECT count(*) FROM (SELECT * FROM %s WHERE %s EXCEPT ALL SELECT * FROM shown WHERE %2$s) x', live, condition) INTO n;
+        IF n <> 0 THEN RETURN NEXT 'more: ' || condition; END IF;
+        EXECUTE format('SELECT count(*) FROM (SELECT * FROM shown WHERE %2$s EXCEPT ALL SELECT * FROM %1$s WHERE %2$s) x', live, condition) INTO n;
+        IF n <> 0 THEN RETURN NEXT 'less: ' || condition; END IF;
+        EXECUTE format('SELECT count(*) FROM %s WHERE %s', live, condition) INTO n;
+        total := total + n;
+    END LOOP;
+    DROP TABLE shown;
+    IF total < 1000 THEN RETURN NEXT 'hardly any rows'; END IF;
+END $$;
+SELECT deltaflow.create_view('each', $$
+    SELECT window_start, window_end, k, count(*) AS n FROM event, deltaflow.hop(at, '2 min', '10 min') AS w GROUP BY 1, 2, 3 $$);
+SELECT * FROM check_conditions('each');
+TRUNCATE days_state;
+SELECT * FROM check_conditions('days');
 
 -- Lateness per window: the row at 12:00:05 is late for the windows that end at 12:00:06 and 12:00:08 only.
 CREATE TABLE visit (at timestamptz, k int);
