@@ -7,15 +7,16 @@
  * definition's answer over that range, in the place of what the target held for it.
  *
  *		definition -> parameters -> flat query -> range -> other source
- *					-> planner (parallel plans allowed) -> tuplestore
- *					-> DELETE the range, INSERT the rows
+ *					-> planner (parallel plans allowed)
+ *					-> a new target: straight into it
+ *					-> else: tuplestore -> DELETE the range, INSERT the rows
  *
  * The invariant: all of it is the caller's one transaction.  Cancelled or failed,
  * the target keeps its old rows; run again, it holds the same rows.  Two runs into
  * one target go one after the other (SHARE ROW EXCLUSIVE on the target, taken
  * before the definition runs).
  *
- * The rows pass through a tuplestore because a plan that writes is never parallel,
+ * Rows for a table that was there before pass through a tuplestore because a plan that writes is never parallel,
  * and because INSERT then brings everything a table has: defaults, partitions,
  * triggers, constraints, row security.  Answers are small against what they sum up.
  *
@@ -44,6 +45,7 @@
 
 #include "batch/batch.h"
 #include "batch/batch_progress.h"
+#include "batch/new_table.h"
 #include "batch/substitute.h"
 #include "compat.h"
 #include "view/definition.h"
@@ -89,14 +91,15 @@ build_query(const ViewRow *view, const TimeRange *range, const SourceChange *cha
 	return batch;
 }
 
-/* The relation named target, locked against other runs; made like the view's rows when absent. */
+/* The relation named target, locked against other runs; made like the view's rows when absent (*created). */
 static Oid
-target_open(const char *name, const ViewRow *view)
+target_open(const char *name, const ViewRow *view, bool *created)
 {
 	RangeVar   *target = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
 	Oid			relid = RangeVarGetRelid(target, ShareRowExclusiveLock, true);
 
-	if (OidIsValid(relid))
+	*created = !OidIsValid(relid);
+	if (!*created)
 		return relid;
 	SPI_connect();
 	SPI_execute(psprintf("CREATE TABLE %s (LIKE %s)",
@@ -141,30 +144,52 @@ target_check(Oid target, const ViewRow *view)
 	table_close(batch, NoLock);
 }
 
-/* Runs the query into a tuplestore. */
-static Tuplestorestate *
-execute(const BatchQuery *batch)
+/* Runs the query into a receiver; returns how many rows it got. */
+static int64
+execute(const BatchQuery *batch, DestReceiver *receiver)
 {
-	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
-	DestReceiver *receiver = CreateDestReceiver(DestTuplestore);
 	List	   *rewritten = QueryRewrite(batch->query);
 	PlannedStmt *plan;
 	QueryDesc  *run;
+	int64		nrows;
 
 	if (list_length(rewritten) != 1)
 		elog(ERROR, "unexpected rewrite result of a definition");
 	plan = pg_plan_query(linitial_node(Query, rewritten), "deltaflow.run", CURSOR_OPT_PARALLEL_OK, NULL);
-	SetTuplestoreDestReceiverParams(receiver, rows, CurrentMemoryContext, true, NULL, NULL);
 	PushCopiedSnapshot(GetActiveSnapshot());
 	UpdateActiveSnapshotCommandId();
 	run = CreateQueryDesc(plan, "deltaflow.run", GetActiveSnapshot(), InvalidSnapshot, receiver, NULL, NULL, 0);
 	ExecutorStart(run, 0);
 	ExecutorRun(run, ForwardScanDirection, 0);
+	nrows = run->estate->es_processed;
 	ExecutorFinish(run);
 	ExecutorEnd(run);
 	FreeQueryDesc(run);
 	PopActiveSnapshot();
-	return rows;
+	receiver->rDestroy(receiver);
+	return nrows;
+}
+
+/* A receiver that keeps the rows. */
+static DestReceiver *
+tuplestore_receiver(Tuplestorestate *rows)
+{
+	DestReceiver *receiver = CreateDestReceiver(DestTuplestore);
+
+	SetTuplestoreDestReceiverParams(receiver, rows, CurrentMemoryContext, true, NULL, NULL);
+	return receiver;
+}
+
+/* Whether a table that was just made is only that: an event trigger may have added to it. */
+static bool
+is_plain(Oid relid)
+{
+	Relation	relation = table_open(relid, NoLock);
+	bool		plain = !relation->rd_rel->relhasindex && !relation->rd_rel->relhastriggers &&
+		!relation->rd_rel->relhasrules && !relation->rd_rel->relrowsecurity && relation->rd_att->constr == NULL;
+
+	table_close(relation, NoLock);
+	return plain;
 }
 
 /* Makes the rows readable by SQL under ROWS_NAME; SPI is connected. */
@@ -252,10 +277,12 @@ int64
 batch_run(const ViewRow *view, const char *target, const TimeRange *range, Jsonb *sources, Jsonb *params)
 {
 	SourceChange change = source_change(sources);
-	Oid			target_relid = target_open(target, view);
+	bool		created;
+	Oid			target_relid = target_open(target, view, &created);
+	bool		direct = created && is_plain(target_relid);
+	Tuplestorestate *rows = direct ? NULL : tuplestore_begin_heap(false, false, work_mem);
 	Identity	before;
 	BatchQuery	batch;
-	Tuplestorestate *rows;
 	char	   *condition;
 	int64		written;
 
@@ -264,11 +291,14 @@ batch_run(const ViewRow *view, const char *target, const TimeRange *range, Jsonb
 	batch = build_query(view, range, &change, params);
 	condition = target_condition(view, batch.spec, range);
 	batch_progress_begin("run", view->live, estimated_rows(batch.source));
-	rows = execute(&batch);
+	written = execute(&batch, direct ? new_table_receiver(target_relid) : tuplestore_receiver(rows));
 	identity_restore(before);
-	batch_progress_phase(PHASE_WRITING);
-	written = replace_range(view, target_relid, condition, rows);
-	tuplestore_end(rows);
+	if (!direct)
+	{
+		batch_progress_phase(PHASE_WRITING);
+		written = replace_range(view, target_relid, condition, rows);
+		tuplestore_end(rows);
+	}
 	batch_progress_end();
 	return written;
 }
