@@ -305,8 +305,10 @@ view_position_put(int64 view_id, const PositionRow *row)
 	Datum		values[] = {
 		Int64GetDatum(view_id), Int32GetDatum(row->partition), Int64GetDatum(row->next_offset),
 		Int64GetDatum(row->consumed), Int64GetDatum(row->applied), Int64GetDatum(row->late),
-		Int64GetDatum(row->dead), Int64GetDatum(row->filtered), Int64GetDatum(row->redelivered)
+		Int64GetDatum(row->dead), Int64GetDatum(row->filtered), Int64GetDatum(row->redelivered),
+		Int64GetDatum(row->fill_next), Int64GetDatum(row->fill_upto)
 	};
 
+	StaticAssertStmt(lengthof(values) == 11, "a value for each column");
 	statement_execute(&put, values, NULL);
 }

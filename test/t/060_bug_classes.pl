@@ -372,6 +372,8 @@ subtest 'class 18: a view made while rows come in misses none and counts none tw
 		is($node->safe_psql('postgres', "SELECT deltaflow.wait('$class.$name')"), 't', "$name is complete");
 		is(sql("SELECT sum(n), sum(s) FROM $name"), $produced . '|' . $produced * ($produced + 1) / 2, "$name holds every row once");
 	}
+	is($node->safe_psql('postgres', 'SELECT view_id, topic_partition, fill_next, fill_upto, next_offset FROM deltaflow.view_position WHERE fill_next <> fill_upto OR fill_upto > next_offset'),
+		'', 'the catalog knows that all are filled');
 	check_books($node, 'after all');
 };
 

@@ -366,6 +366,9 @@ sub do_end
 	$self->fail_with('books', undef, $books) if $books ne '';
 	$books = $self->sql("SELECT sum(applied), (SELECT count(*) FROM source) FROM deltaflow.accounting WHERE name = '$self->{pipeline}{table}' HAVING sum(applied) <> (SELECT count(*) FROM source)");
 	$self->fail_with('books', undef, "rows applied and stored: $books") if $books ne '';
+	$books = $self->sql('SELECT view_id, topic_partition, fill_next, fill_upto, p.next_offset FROM deltaflow.view_position p JOIN deltaflow.view v ON v.id = p.view_id '
+		  . q(WHERE v.state = 'running' AND (fill_next <> fill_upto OR fill_upto > p.next_offset)));
+	$self->fail_with('books', undef, "views over the topic that are not filled: $books") if $books ne '';
 	$self->check_watermarks;
 	$self->{verdict}{epochs} += $self->epoch_of('table') + $self->epoch_of('topic');
 	$self->check_twins;
