@@ -534,6 +534,8 @@ view_create(const CreateView *request)
 	if (exists_already(&creation))
 		return request->name;
 	join_pipeline(&creation);
+	if (exists_already(&creation))	/* made by somebody we waited for */
+		return request->name;
 	check_lateness(&creation);
 	make_view(&creation);
 	return request->name;
