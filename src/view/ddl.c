@@ -37,6 +37,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
@@ -534,7 +535,8 @@ view_create(const CreateView *request)
 	if (exists_already(&creation))
 		return request->name;
 	join_pipeline(&creation);
-	if (exists_already(&creation))	/* made by somebody we waited for */
+	AcceptInvalidationMessages();	/* a view of that name may have been made by somebody we waited for */
+	if (exists_already(&creation))
 		return request->name;
 	check_lateness(&creation);
 	make_view(&creation);
