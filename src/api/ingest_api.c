@@ -11,11 +11,13 @@
 
 #include "compat.h"
 #include "ingest/create.h"
+#include "worker/wake.h"
 
 PG_FUNCTION_INFO_V1(deltaflow_create_ingest);
 PG_FUNCTION_INFO_V1(deltaflow_drop_ingest);
 PG_FUNCTION_INFO_V1(deltaflow_set_position);
 PG_FUNCTION_INFO_V1(deltaflow_ingest_on_drop);
+PG_FUNCTION_INFO_V1(deltaflow_on_connection_change);
 
 /* An argument of type text, NULL for NULL. */
 static char *
@@ -73,5 +75,17 @@ deltaflow_ingest_on_drop(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" can only be called as an event trigger", "ingest_on_drop")));
 	ingest_relations_dropped();
+	PG_RETURN_NULL();
+}
+
+/* event trigger on ddl_command_end: workers look whether it was their server or mapping */
+PGDLLEXPORT Datum
+deltaflow_on_connection_change(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" can only be called as an event trigger", "on_connection_change")));
+	wake_workers_at_commit();
 	PG_RETURN_NULL();
 }

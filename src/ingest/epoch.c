@@ -466,6 +466,12 @@ pipeline_epoch(Pipeline *pipeline)
 	return outcome == EPOCH_COMMITTED ? EPOCH_IDLE : outcome;
 }
 
+bool
+pipeline_is_stale(const Pipeline *pipeline)
+{
+	return pipeline->definitions != stale_count();
+}
+
 int
 pipeline_wakeup_fd(Pipeline *pipeline)
 {

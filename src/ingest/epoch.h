@@ -33,6 +33,9 @@ extern void pipeline_close(Pipeline *pipeline);
  */
 extern EpochOutcome pipeline_epoch(Pipeline *pipeline);
 
+/* Whether server, user mapping or another definition changed since loading, as far as invalidations have arrived. */
+extern bool pipeline_is_stale(const Pipeline *pipeline);
+
 extern int	pipeline_wakeup_fd(Pipeline *pipeline);
 extern void pipeline_drain_wakeup(Pipeline *pipeline);
 

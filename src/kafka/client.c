@@ -349,6 +349,10 @@ client_open(rd_kafka_type_t type, size_t size, const char *topic,
 	callback->arg = client;
 	MemoryContextRegisterResetCallback(context, callback);
 
+	client->bootstrap = pstrdup("");
+	for (int i = 0; i < noptions; i++)
+		if (strcmp(options[i].name, "bootstrap.servers") == 0)
+			client->bootstrap = pstrdup(options[i].value);
 	note_secrets(client, options, noptions);
 	create_wakeup(client);
 	configure(client, type == RD_KAFKA_CONSUMER ? OPTION_FOR_CONSUMER : OPTION_FOR_PRODUCER,
@@ -402,6 +406,27 @@ client_keep_fault(KafkaClient *client, KafkaFaultKind kind, int32 partition, con
 }
 
 /*
+ * Remembers what is wrong with a broker.  One that cannot be reached at the address that
+ * it advertises is no fault of bootstrap.servers: both are named.
+ */
+static void
+keep_trouble(KafkaClient *client, const char *text)
+{
+	char		address[256];
+
+	strlcpy(client->last_trouble, text, sizeof(client->last_trouble));
+	hide_secrets(client, client->last_trouble);
+	if (fault_advertised(text, client->bootstrap, address, sizeof(address)))
+	{
+		size_t		used = strlen(client->last_trouble);
+
+		snprintf(client->last_trouble + used, sizeof(client->last_trouble) - used,
+				 "; the broker reached at %s advertises the address %s (its setting advertised.listeners)",
+				 client->bootstrap, address);
+	}
+}
+
+/*
  * An error of the handle as a whole.  Trouble with one broker is only remembered:
  * others may serve us, and when none is left the library says so.  Only copies
  * text: it also runs inside the library's functions, which must not be left by
@@ -414,16 +439,21 @@ take_error(KafkaClient *client, rd_kafka_resp_err_t err, const char *text, bool 
 
 	if (kind == KAFKA_BROKER_AWAY && err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 	{
-		strlcpy(client->last_trouble, text, sizeof(client->last_trouble));
-		hide_secrets(client, client->last_trouble);
+		keep_trouble(client, text);
+		client->trouble_is_refusal = false;
 		return;
 	}
 	if (kind == KAFKA_BROKER_AWAY && client->last_trouble[0] != '\0')
-		text = client->last_trouble;
+	{
+		/* all are down: because of what was wrong with the last one */
+		kind = client->trouble_is_refusal ? KAFKA_REFUSED : KAFKA_BROKER_AWAY;
+		client_keep_fault(client, kind, -1, client->last_trouble);
+		return;
+	}
 	if (kind == KAFKA_REFUSED)
 	{
-		strlcpy(client->last_trouble, text, sizeof(client->last_trouble));
-		hide_secrets(client, client->last_trouble);
+		keep_trouble(client, text);
+		client->trouble_is_refusal = true;
 		client->refused_at = GetCurrentTimestamp();
 	}
 	if (kind != KAFKA_NO_FAULT)

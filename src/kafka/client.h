@@ -21,6 +21,7 @@ typedef struct KafkaClient
 	MemoryContext context;		/* its reset closes the client */
 	dlist_node	node;			/* in the list of open clients */
 	char	   *topic;
+	char	   *bootstrap;		/* option bootstrap.servers */
 
 	/* the library's objects; NULL when not made yet or closed */
 	rd_kafka_conf_t *conf;		/* until the handle takes it over */
@@ -41,7 +42,8 @@ typedef struct KafkaClient
 	/* faults not asked for yet */
 	KafkaFault	faults[KAFKA_MAX_FAULTS];
 	int			nfaults;
-	char		last_trouble[256];	/* last connection error of any broker */
+	char		last_trouble[512];	/* last connection error of any broker */
+	bool		trouble_is_refusal; /* it did not let us in */
 	TimestampTz refused_at;		/* when a broker last would not let us in */
 
 	/* log lines of the library are let through at a limited rate */
@@ -82,6 +84,9 @@ extern void client_keep_fault(KafkaClient *client, KafkaFaultKind kind, int32 pa
 
 /* What an error of the library means to us. */
 extern KafkaFaultKind client_fault_kind(rd_kafka_resp_err_t err);
+
+/* Whether an error's text is about a broker whose address only metadata names; then the address. */
+extern bool fault_advertised(const char *text, const char *bootstrap, char *address, size_t size);
 
 /* Raises ERROR for a request that failed; what completes "could not ...". */
 pg_noreturn extern void client_raise(KafkaClient *client, rd_kafka_resp_err_t err, const char *what);

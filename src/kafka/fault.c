@@ -7,6 +7,9 @@
  * name is KAFKA_BROKEN: better stop than read over something unheard of.  Of the
  * group that assign() makes us name, but that we never join, nothing matters.
  *
+ * And an error's text: which broker it is about, and whether that one is only known
+ * because another one told of it.
+ *
  * Pure: a table and a search in it.
  */
 #include "postgres.h"
@@ -74,4 +77,47 @@ client_fault_kind(rd_kafka_resp_err_t err)
 			return fault_kinds[i].kind;
 	}
 	return KAFKA_BROKEN;
+}
+
+/* Whether the address is one of a list of servers, with or without protocol. */
+static bool
+is_listed(const char *address, size_t len, const char *servers)
+{
+	const char *found;
+
+	for (const char *from = servers; (found = strstr(from, address)) != NULL; from = found + 1)
+		if ((found == servers || strchr(", /", found[-1]) != NULL) && strchr(", ", found[len]) != NULL)
+			return true;
+	return false;
+}
+
+/*
+ * The address that a broker gives itself, when the text is about a broker that metadata
+ * named and that address is none of bootstrap.servers; otherwise false.  Such texts begin
+ * with "[ssl://]host:port/id: " or "GroupCoordinator: host:port: ".
+ */
+bool
+fault_advertised(const char *text, const char *bootstrap, char *address, size_t size)
+{
+	static const char coordinator[] = "GroupCoordinator: ";
+	bool		named = strncmp(text, coordinator, strlen(coordinator)) == 0;
+	const char *begin = named ? text + strlen(coordinator) : text;
+	const char *end = strstr(begin, ": ");
+	const char *protocol = strstr(begin, "://");
+	const char *stop;
+
+	if (end == NULL)
+		return false;
+	if (protocol != NULL && protocol < end)
+		begin = protocol + 3;
+	stop = begin + strcspn(begin, "/ ");
+	if (stop > end)
+		stop = end;
+	if (!named && (*stop != '/' || stop + 1 == end || strspn(stop + 1, "0123456789") != (size_t) (end - stop - 1)))
+		return false;			/* not a number: a bootstrap broker, or no broker at all */
+	if (stop == begin || (size_t) (stop - begin) >= size || memchr(begin, ':', stop - begin) == NULL)
+		return false;
+	memcpy(address, begin, stop - begin);
+	address[stop - begin] = '\0';
+	return !is_listed(address, stop - begin, bootstrap);
 }

@@ -28,6 +28,13 @@ COMMENT ON FUNCTION deltaflow.set_position(text, int, bigint) IS
 CREATE FUNCTION deltaflow.ingest_on_drop() RETURNS event_trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'deltaflow_ingest_on_drop';
 
+-- Credentials and addresses that change are used at once.
+CREATE FUNCTION deltaflow.on_connection_change() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'deltaflow_on_connection_change';
+CREATE EVENT TRIGGER deltaflow_connection ON ddl_command_end
+    WHEN TAG IN ('ALTER SERVER', 'CREATE USER MAPPING', 'ALTER USER MAPPING', 'DROP USER MAPPING', 'ALTER FOREIGN TABLE')
+    EXECUTE FUNCTION deltaflow.on_connection_change();
+
 CREATE EVENT TRIGGER deltaflow_ingest_on_drop ON sql_drop
     WHEN TAG IN ('DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP SERVER', 'DROP FOREIGN DATA WRAPPER',
                  'DROP OWNED', 'DROP EXTENSION', 'DROP TYPE')

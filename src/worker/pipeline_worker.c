@@ -44,6 +44,7 @@ PGDLLEXPORT void deltaflow_pipeline_main(Datum arg);
 #define PROVEN_MS		10000	/* a worker that lived this long has not died at once */
 #define PRUNE_MS		60000	/* between looks at the age of the epochs log */
 #define PRUNE_EPOCHS	10000	/* removed in one transaction */
+#define SECOND_LOOK_MS	200
 #define FIRST_RETRY_MS	200
 #define MOST_RETRY_MS	60000
 
@@ -109,20 +110,22 @@ unload(PipelineWorker *worker)
 	MemoryContextReset(worker->context);
 }
 
-/* Reads the pipeline's row: unloads when it has changed, leaves when it is not to run. */
+/* Reads the pipeline's row: unloads when it, or the way to the broker, has changed, leaves when it is not to run. */
 static NextStep
 look(PipelineWorker *worker)
 {
 	PipelineRow *row;
 	bool		run;
 
+	/* a commit wakes us a moment before its invalidations arrive: look twice */
+	worker->next_look = ms_from_now(worker->wakes != slot_wakes() ? SECOND_LOOK_MS : setting_naptime * 1000L);
 	worker->wakes = slot_wakes();
-	worker->next_look = ms_from_now(setting_naptime * 1000L);
 
 	begin();
 	row = pipeline_by_id(worker->id);
 	run = row != NULL && row->state == STATE_RUNNING;
-	if (run && row->generation != worker->generation)
+	if (run && (row->generation != worker->generation ||
+				(worker->pipeline != NULL && pipeline_is_stale(worker->pipeline))))
 	{
 		unload(worker);
 		worker->generation = row->generation;

@@ -34,6 +34,26 @@ static const struct
 	{(rd_kafka_resp_err_t) 32000, KAFKA_BROKEN},
 };
 
+/* Brokers that only metadata names. */
+static void
+advertised(void)
+{
+	char		address[64] = "";
+
+	ok(fault_advertised("lost.invalid:9092/1: Failed to resolve", "a:1,b:2", address, sizeof(address)) &&
+	   strcmp(address, "lost.invalid:9092") == 0, "a broker named by metadata");
+	ok(fault_advertised("sasl_ssl://h:9/12: Connect to ipv4#1.2.3.4:9 failed: refused", "other:9", address, sizeof(address)) &&
+	   strcmp(address, "h:9") == 0, "with its protocol");
+	ok(!fault_advertised("h:9/1: Connect failed", "a:1,h:9", address, sizeof(address)), "one that bootstrap.servers names, too");
+	ok(!fault_advertised("h:9/1: Connect failed", "ssl://h:9", address, sizeof(address)), "with a protocol in front");
+	ok(fault_advertised("h:9/1: Connect failed", "h:92,xh:9", address, sizeof(address)), "but not by part of a name");
+	ok(!fault_advertised("h:9/bootstrap: Connect failed", "x:1", address, sizeof(address)), "a bootstrap broker");
+	ok(fault_advertised("GroupCoordinator: h:9: Failed to resolve", "x:9", address, sizeof(address)) &&
+	   strcmp(address, "h:9") == 0, "the coordinator, which is named otherwise");
+	ok(!fault_advertised("GroupCoordinator: failed", "x:1", address, sizeof(address)), "no broker");
+	ok(!fault_advertised("1/1 brokers are down", "x:1", address, sizeof(address)), "no broker either");
+}
+
 int
 main(void)
 {
@@ -44,6 +64,7 @@ main(void)
 	for (int i = 0; i < lengthof(expected); i++)
 		ok(client_fault_kind(expected[i].err) == expected[i].kind, "%s", rd_kafka_err2name(expected[i].err));
 
+	advertised();
 	rd_kafka_get_err_descs(&errors, &n);
 	for (size_t i = 0; i < n; i++)
 	{
