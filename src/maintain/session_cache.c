@@ -145,14 +145,36 @@ session_cache_prefetch(const SessionCache *cache, uint32 hash)
 	__builtin_prefetch(&cache->table->data[hash & cache->table->sizemask]);
 }
 
-/* Brings the key that probably has this hash closer. */
-void
-session_cache_prefetch_key(const SessionCache *cache, uint32 hash)
+/* The key that probably has this hash: the one in the hash's own place; NULL: there is none. */
+static inline const SessionKey *
+likely_key(const SessionCache *cache, uint32 hash)
 {
 	const KeySlot *slot = &cache->table->data[hash & cache->table->sizemask];
 
-	if (slot->status == sessions_SH_IN_USE && slot->hash == hash)
-		__builtin_prefetch(slot->key);
+	return slot->status == sessions_SH_IN_USE && slot->hash == hash ? slot->key : NULL;
+}
+
+/* Brings that key closer. */
+void
+session_cache_prefetch_key(const SessionCache *cache, uint32 hash)
+{
+	const SessionKey *key = likely_key(cache, hash);
+
+	if (key != NULL)
+		__builtin_prefetch(key);
+}
+
+/* Brings its newest session closer. */
+void
+session_cache_prefetch_session(const SessionCache *cache, uint32 hash)
+{
+	const SessionKey *key = likely_key(cache, hash);
+
+	if (key != NULL && key->newest != NULL)
+	{
+		__builtin_prefetch(key->newest);
+		__builtin_prefetch((const char *) key->newest + 64);
+	}
 }
 
 /* A copy of a key part in the sessions' memory. */

@@ -75,9 +75,10 @@ extern void session_cache_reset(SessionCache *cache, bool stored, TimestampTz ne
 
 extern Size session_cache_bytes(const SessionCache *cache);
 
-/* Hints that a key with this hash will be looked for: first its place in the table, then itself. */
+/* Hints that a key with this hash will be looked for: first its place in the table, then itself, then its newest session. */
 extern void session_cache_prefetch(const SessionCache *cache, uint32 hash);
 extern void session_cache_prefetch_key(const SessionCache *cache, uint32 hash);
+extern void session_cache_prefetch_session(const SessionCache *cache, uint32 hash);
 
 /* Finds a key, or makes it: copied, without sessions. */
 extern SessionKey *session_cache_key(SessionCache *cache, const Datum *keys, const bool *nulls, uint32 hash);

@@ -264,6 +264,8 @@ read_keys(LiveView *view)
 	}
 	for (int i = 0; i < chunk->nrows; i++)
 		session_cache_prefetch_key(view->sessions, view->hashes[i]);
+	for (int i = 0; i < chunk->nrows; i++)
+		session_cache_prefetch_session(view->sessions, view->hashes[i]);
 }
 
 /* Is a row of that time late?  Its own end, time + gap, decides. */
