@@ -17,11 +17,11 @@
 #include "fmgr.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "maintain/window_limit.h"
+#include "window/lateness.h"
 
 #define REMEMBERED	16			/* windows, a power of two */
 
@@ -30,7 +30,6 @@
 
 struct WindowLimits
 {
-	Oid			time_type;
 	EState	   *estate;
 	ExprContext *context;
 	ExprState  *end;
@@ -40,21 +39,11 @@ struct WindowLimits
 
 	bool		has_lateness;
 	Interval	lateness;
-	int64		late_span;		/* about how long that is */
+	int64		late_span;		/* how long that is */
 
 	bool		known[REMEMBERED];
 	WindowLimit memo[REMEMBERED];
 };
-
-/* About how many microseconds an interval has, never too few. */
-static int64
-interval_span(const Interval *interval)
-{
-	double		days = (double) interval->month * 31 + interval->day;
-	double		span = days * USECS_PER_DAY + interval->time;
-
-	return span <= 0 ? 0 : (span > (double) END_TIMESTAMP ? END_TIMESTAMP : (int64) span);
-}
 
 /* Evaluates the end of the window that starts there. */
 static TimestampTz
@@ -81,7 +70,6 @@ window_limits_create(const ViewSpec *spec)
 	TupleDesc	desc = CreateTemplateTupleDesc(1);
 	int64		span;
 
-	limits->time_type = spec->window.time_type;
 	limits->shape = spec->window.kind == WINDOW_PANES ? &spec->window.panes.shape : NULL;
 	if (spec->window.kind == WINDOW_SESSION)
 		return limits;
@@ -111,7 +99,7 @@ window_limits_set_lateness(WindowLimits *limits, const Interval *lateness)
 	limits->has_lateness = has;
 	if (has)
 		limits->lateness = *lateness;
-	limits->late_span = has ? interval_span(lateness) : 0;
+	limits->late_span = has ? lateness_length(lateness) : 0;
 	memset(limits->known, false, sizeof(limits->known));
 	return true;
 }
@@ -122,26 +110,18 @@ window_limits_has_lateness(const WindowLimits *limits)
 	return limits->has_lateness;
 }
 
-/* About how long the lateness is. */
+/* How long the lateness is. */
 int64
 window_limits_late_span(const WindowLimits *limits)
 {
 	return limits->late_span;
 }
 
-/* end + lateness, as the SQL operator computes it, but not above LAST_LIMIT. */
+/* end + lateness, as deltaflow.window_limit computes it, but not above LAST_LIMIT. */
 TimestampTz
 window_limits_add_lateness(const WindowLimits *limits, TimestampTz end)
 {
-	PGFunction	add = limits->time_type == TIMESTAMPOID ?
-		timestamp_pl_interval : timestamptz_pl_interval;
-
-	if (!limits->has_lateness || TIMESTAMP_NOT_FINITE(end))
-		return Min(end, LAST_LIMIT);
-	if (end >= END_TIMESTAMP - limits->late_span)
-		return LAST_LIMIT;
-	return DatumGetTimestampTz(DirectFunctionCall2(add, TimestampTzGetDatum(end),
-												   IntervalPGetDatum(unconstify(Interval *, &limits->lateness))));
+	return Min(lateness_limit(end, limits->late_span), LAST_LIMIT);
 }
 
 /* The end of the window of a pane that ends first. */

@@ -111,7 +111,7 @@ final_condition(const ViewSpec *spec, Oid state, const Interval *lateness, char 
 {
 	if (spec->window.time_type == TIMESTAMPOID)
 		end = psprintf("(%s AT TIME ZONE 'UTC')", end);
-	return psprintf("%s + %s::pg_catalog.interval <= (SELECT deltaflow.watermark_of(%s::pg_catalog.regclass))",
+	return psprintf("deltaflow.window_limit(%s, %s::pg_catalog.interval) <= (SELECT deltaflow.watermark_of(%s::pg_catalog.regclass))",
 					end,
 					quote_literal_cstr(DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(lateness)))),
 					quote_literal_cstr(qualified_name(state)));

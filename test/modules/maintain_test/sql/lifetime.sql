@@ -26,6 +26,7 @@ BEGIN
         -- the window before this one is open for its first 30 s
         PERFORM maintain_kept_time(start - interval '15 s', '30 s'), maintain_kept_fold('chunk');
         INSERT INTO measured VALUES (e, maintain_kept_bytes(), pg_stat_get_xact_numscans(key) - before);
+        COMMIT;
     END LOOP;
 END $$;
 CALL history(300, 512);
