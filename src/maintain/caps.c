@@ -97,12 +97,16 @@ static void
 count_stored(LiveView *view)
 {
 	TimestampTz start = DT_NOEND;
+	bool		first = true;	/* the window at infinity counts, once */
 
 	view->open_windows = windows_create(view->context, INITIAL_WINDOWS, NULL);
 	while (view->open_windows->members <= view->caps.open_windows &&
-		   window_table_below(live_view_table(view), view->spec, start, &start) &&
+		   window_table_below(live_view_table(view), view->spec, start, first, &start) &&
 		   add_window(view, start))
+	{
 		CHECK_FOR_INTERRUPTS();
+		first = false;
+	}
 }
 
 /* Takes out windows that have closed meanwhile. */

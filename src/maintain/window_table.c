@@ -64,12 +64,12 @@ end_walk(Walk *walk)
 }
 
 bool
-window_table_below(StateTable *table, const ViewSpec *spec, TimestampTz bound, TimestampTz *start)
+window_table_below(StateTable *table, const ViewSpec *spec, TimestampTz bound, bool at_bound, TimestampTz *start)
 {
 	Walk		walk;
 	bool		found;
 
-	begin_walk(&walk, table, spec, TIMESTAMP_IS_NOEND(bound) ? BTLessEqualStrategyNumber : BTLessStrategyNumber, bound);
+	begin_walk(&walk, table, spec, at_bound ? BTLessEqualStrategyNumber : BTLessStrategyNumber, bound);
 	found = walk_next(&walk, BackwardScanDirection, start);
 	end_walk(&walk);
 	return found;

@@ -7,8 +7,8 @@
 
 #include "maintain/state_table.h"
 
-/* The greatest start below `bound` (inclusive for infinity); false: there is none. */
-extern bool window_table_below(StateTable *table, const ViewSpec *spec, TimestampTz bound, TimestampTz *start);
+/* The greatest start below `bound`, or at it; false: there is none. */
+extern bool window_table_below(StateTable *table, const ViewSpec *spec, TimestampTz bound, bool at_bound, TimestampTz *start);
 
 /*
  * Removes rows in the order of their starts, beginning at `from` (DT_NOBEGIN: the

@@ -101,7 +101,7 @@ sub session_settings
 {
 	my ($self) = @_;
 
-	return "SET search_path = $self->{schema}, public; SET TimeZone = '$self->{case}{zone}'; SET client_min_messages = error; SET extra_float_digits = 1;";
+	return "SET search_path = $self->{schema}, public; SET TimeZone = '$self->{case}{zone}'; SET client_min_messages = error; SET extra_float_digits = 1; SET statement_timeout = '60s';";
 }
 
 sub literal
