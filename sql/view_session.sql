@@ -27,12 +27,14 @@ CREATE VIEW bid_session AS SELECT *, deltaflow.session(at, deltaflow.param('gap'
 SELECT deltaflow.create_view('channels', $$
     WITH s AS (SELECT channel, session AS range, who, price FROM bid_session)
     SELECT range, channel, who AS bidder, sum(price) FILTER (WHERE price > 10) FROM s GROUP BY range, channel, who HAVING count(*) > 1 $$);
-\d+ channels
+\d channels
+SELECT replace(pg_get_viewdef('channels'), 'channels_state.', '') AS definition;	-- 16 and later leave the name out
 SELECT * FROM deltaflow.explain('channels');
 SELECT deltaflow.create_view('final', $$
     SELECT count(*) FROM (SELECT deltaflow.session(date_time, '10 s') OVER (ORDER BY date_time ASC NULLS FIRST ROWS UNBOUNDED PRECEDING) AS s FROM bid) b GROUP BY s $$,
     lateness => '0', emit => 'close');
-\d+ final
+\d final
+SELECT replace(pg_get_viewdef('final'), 'final_state.', '') AS definition;
 -- the same again does nothing
 SELECT deltaflow.create_view('final', $$
     SELECT count(*) FROM (SELECT deltaflow.session(date_time, '10 s') OVER (ORDER BY date_time) AS s FROM bid) b GROUP BY s $$,
