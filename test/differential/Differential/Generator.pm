@@ -312,7 +312,7 @@ sub records
 		}
 		elsif (chance(0.005))
 		{
-			push @records, [ int rand $case->{partitions}, pick('{', 'null', '{"at": "yesterday"}', '[]') ];
+			push @records, [ int rand $case->{partitions}, pick('{', 'null', qq({"$case->{event_time}": "yesterday"}), '[]') ];
 		}
 		else
 		{
