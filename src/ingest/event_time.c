@@ -236,6 +236,10 @@ event_time_due_ms(const Pipeline *pipeline)
 			least = Min(least, left);
 	}
 	if (silence_matters(pipeline))
-		least = Min(least, Max(pipeline->idle_look_at - GetCurrentTimestamp(), 0));
+	{
+		int64		left = pipeline->idle_look_at - GetCurrentTimestamp();
+
+		least = Min(least, Max(left, 0));
+	}
 	return least == PG_INT64_MAX ? LONG_MAX : least / 1000 + 1;
 }

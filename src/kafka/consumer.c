@@ -301,11 +301,13 @@ take_from(KafkaConsumer *consumer, KafkaBatch *batch, rd_kafka_queue_t *queue, i
 
 	while (taken < max)
 	{
+		/* asked once, as it grows under us: Min() evaluates what it returns twice */
+		size_t		waiting = rd_kafka_queue_length(queue);
 		int			wanted = Min(max - taken, POLL_CHUNK);
 		ssize_t		n;
 
 		/* asking for what is there avoids a timed wait at the queue's end */
-		wanted = Min(wanted, rd_kafka_queue_length(queue));
+		wanted = Min(wanted, waiting);
 		if (wanted == 0)
 			break;
 		batch_reserve(batch, wanted);	/* may raise: before messages are ours */
