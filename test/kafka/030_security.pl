@@ -10,7 +10,8 @@ use IO::Socket::INET;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-Deltaflow::Kafka->get;    # skips where there is none
+my $kafka = Deltaflow::Kafka->get;    # skips where there is none
+plan(skip_all => "the broker is somebody else's: this needs one set up for it") if !$kafka->can_restart;
 plan(skip_all => 'openssl is missing') if system('openssl version >/dev/null 2>&1') != 0;
 
 my $top = $ENV{DELTAFLOW_TOP} // '.';
