@@ -114,10 +114,12 @@ reason_expression(const ViewSpec *spec, const char *side)
 		return psprintf("coalesce((SELECT pg_catalog.format('%%s late rows are not in the live view', pg_catalog.sum(n))"
 						" FROM %s HAVING pg_catalog.count(*) > 0), %s)", LATE_NAME, unknown);
 	initStringInfo(&window);
+	/* a late row stands alone as [time, time + gap); at an infinite time that is a point */
 	if (start != NULL)
-		appendStringInfo(&window, session ? "window_end OPERATOR(pg_catalog.>) %s" : "window_start OPERATOR(pg_catalog.=) %s", start);
+		appendStringInfo(&window, session ? "(window_end OPERATOR(pg_catalog.>) %s OR window_start OPERATOR(pg_catalog.=) %s)" :
+						 "window_start OPERATOR(pg_catalog.=) %s", start, start);
 	if (end != NULL)
-		appendStringInfo(&window, session ? "%swindow_start OPERATOR(pg_catalog.<) %s" : "%swindow_end OPERATOR(pg_catalog.=) %s",
+		appendStringInfo(&window, session ? "%swindow_start OPERATOR(pg_catalog.<=) %s" : "%swindow_end OPERATOR(pg_catalog.=) %s",
 						 start != NULL ? " AND " : "", end);
 	return psprintf("COALESCE((SELECT pg_catalog.format('%%s late rows of this %s are not in the live view', pg_catalog.sum(n))"
 					" FROM %s WHERE %s HAVING pg_catalog.count(*) > 0), %s)",
