@@ -27,7 +27,7 @@ pipeline_attempts(int64 id)
 	int			attempts = 0;
 
 	catalog_begin(&call);
-	if (statement_run(&get, &key, NULL) > 0)
+	if (statement_run(&get, 1, &key, NULL) > 0)
 		attempts = result_int32(0, 1);
 	catalog_end(&call);
 	return attempts;
@@ -41,7 +41,7 @@ pipeline_count_attempt(int64 id)
 	};
 	Datum		key = Int64GetDatum(id);
 
-	statement_execute(&count, &key, NULL);
+	statement_execute(&count, 1, &key, NULL);
 }
 
 void
@@ -52,5 +52,5 @@ pipeline_clear_attempts(int64 id)
 	};
 	Datum		key = Int64GetDatum(id);
 
-	statement_execute(&clear, &key, NULL);
+	statement_execute(&clear, 1, &key, NULL);
 }

@@ -109,7 +109,7 @@ dead_letter_exists(const DeadLetterOf *of, const KafkaRecord *record)
 		Int64GetDatum(record->offset), Int64GetDatum(of->view_id)
 	};
 
-	return statement_execute(&find, values, NULL) > 0;
+	return statement_execute(&find, lengthof(values), values, NULL) > 0;
 }
 
 void
@@ -144,5 +144,5 @@ dead_letter_insert(const DeadLetterOf *of, const KafkaRecord *record, const Refu
 	values[14] = Int32GetDatum(attempts);
 	values[15] = Int64GetDatum(of->view_id);
 	isnull[15] = of->view_id == 0;
-	statement_execute(&insert, values, isnull);
+	statement_execute(&insert, lengthof(values), values, isnull);
 }

@@ -27,7 +27,7 @@ epoch_insert(int64 pipeline_id, int64 epoch, TimestampTz watermark,
 	bool		isnull[8] = {false};
 
 	isnull[4] = (watermark == DT_NOBEGIN);
-	statement_execute(&insert, values, isnull);
+	statement_execute(&insert, lengthof(values), values, isnull);
 }
 
 void
@@ -38,7 +38,7 @@ epoch_prune(int64 pipeline_id, int64 upto_epoch)
 	};
 	Datum		values[] = {Int64GetDatum(pipeline_id), Int64GetDatum(upto_epoch)};
 
-	statement_execute(&prune, values, NULL);
+	statement_execute(&prune, lengthof(values), values, NULL);
 }
 
 /*
@@ -57,5 +57,5 @@ epoch_prune_before(int64 pipeline_id, TimestampTz before, int max_epochs)
 		Int64GetDatum(pipeline_id), TimestampTzGetDatum(before), Int64GetDatum(max_epochs)
 	};
 
-	return statement_execute(&prune, values, NULL);
+	return statement_execute(&prune, lengthof(values), values, NULL);
 }

@@ -36,7 +36,7 @@ late_row_insert(int64 view_id, int64 epoch, const char *topic, const KafkaRecord
 	values[7] = TimestampTzGetDatum(window_end);
 	values[8] = CStringGetTextDatum(row_json);
 	values[9] = BoolGetDatum(left_out);
-	statement_execute(&insert, values, isnull);
+	statement_execute(&insert, lengthof(values), values, isnull);
 }
 
 /*
@@ -63,7 +63,7 @@ late_rows_taken_in_by_id(int64 view_id, Datum *ids, int n)
 		return;
 	values[0] = Int64GetDatum(view_id);
 	values[1] = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	statement_execute(&by_id, values, NULL);
+	statement_execute(&by_id, lengthof(values), values, NULL);
 }
 
 void
@@ -76,5 +76,5 @@ late_rows_taken_in(int64 view_id, bool by_event_time, TimestampTz since, Timesta
 	values[0] = Int64GetDatum(view_id);
 	values[1] = TimestampTzGetDatum(since);
 	values[2] = TimestampTzGetDatum(until);
-	statement_execute(by_event_time ? &by_row : &by_window, values, NULL);
+	statement_execute(by_event_time ? &by_row : &by_window, lengthof(values), values, NULL);
 }

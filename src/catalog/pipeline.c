@@ -58,7 +58,7 @@ pipeline_find(Statement *statement, Datum key)
 	PipelineRow *row = NULL;
 
 	catalog_begin(&call);
-	if (statement_run(statement, &key, NULL) > 0)
+	if (statement_run(statement, 1, &key, NULL) > 0)
 		row = pipeline_read(&call, 0);
 	catalog_end(&call);
 	return row;
@@ -114,7 +114,7 @@ pipeline_find_all(Statement *statement, Datum key)
 	uint64		n;
 
 	catalog_begin(&call);
-	n = statement_run(statement, &key, NULL);
+	n = statement_run(statement, 1, &key, NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
 		PipelineRow *row = pipeline_read(&call, i);
@@ -173,7 +173,7 @@ pipeline_insert(const PipelineRow *row)
 	values[8] = ObjectIdGetDatum(MyDatabaseId);
 
 	catalog_begin(&call);
-	statement_run(&insert, values, isnull);
+	statement_run(&insert, lengthof(values), values, isnull);
 	id = result_int64(0, 1, 0);
 	catalog_end(&call);
 	wake_workers_at_commit();
@@ -191,7 +191,7 @@ pipeline_delete(int64 id)
 	Datum		key = Int64GetDatum(id);
 
 	for (int i = 0; i < lengthof(steps); i++)
-		statement_execute(&steps[i], &key, NULL);
+		statement_execute(&steps[i], 1, &key, NULL);
 	wake_workers_at_commit();
 }
 
@@ -213,7 +213,7 @@ pipeline_changed(int64 id)
 	};
 	Datum		key = Int64GetDatum(id);
 
-	statement_execute(&change, &key, NULL);
+	statement_execute(&change, 1, &key, NULL);
 	wake_workers_at_commit();
 }
 
@@ -239,7 +239,7 @@ pipeline_set_state(int64 id, RunState state, const char *error, const char *hint
 	values[3] = text_argument(hint, &isnull[3]);
 	values[4] = Int64GetDatum((int64) GetSystemIdentifier());
 	values[5] = ObjectIdGetDatum(MyDatabaseId);
-	statement_execute(&set, values, isnull);
+	statement_execute(&set, lengthof(values), values, isnull);
 	if (state == STATE_RUNNING)
 		view_forget_fills(id);
 	wake_workers_at_commit();
@@ -255,7 +255,7 @@ pipeline_begin_epoch(int64 id, int64 last_epoch, int64 generation)
 	};
 	Datum		values[] = {Int64GetDatum(id), Int64GetDatum(last_epoch), Int64GetDatum(generation)};
 
-	return statement_execute(&take, values, NULL) == 1;
+	return statement_execute(&take, lengthof(values), values, NULL) == 1;
 }
 
 void
@@ -272,7 +272,7 @@ pipeline_end_epoch(int64 id, int64 epoch, TimestampTz watermark, double rows_per
 	};
 	bool		isnull[] = {false, false, watermark == DT_NOBEGIN, false, false};
 
-	statement_execute(&end, values, isnull);
+	statement_execute(&end, lengthof(values), values, isnull);
 }
 
 void
@@ -287,5 +287,5 @@ pipeline_set_trouble(int64 id, const char *error, const char *hint)
 	values[0] = Int64GetDatum(id);
 	values[1] = text_argument(error, &isnull[1]);
 	values[2] = text_argument(hint, &isnull[2]);
-	statement_execute(&set, values, isnull);
+	statement_execute(&set, lengthof(values), values, isnull);
 }

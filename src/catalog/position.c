@@ -31,7 +31,7 @@ position_list(int64 pipeline_id)
 	uint64		n;
 
 	catalog_begin(&call);
-	n = statement_run(&list, &key, NULL);
+	n = statement_run(&list, 1, &key, NULL);
 	MemoryContextSwitchTo(call.caller);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -69,7 +69,7 @@ position_insert(int64 pipeline_id, int32 partition, int64 first_offset)
 		TimestampTzGetDatum(clock_now())
 	};
 
-	statement_execute(&insert, values, NULL);
+	statement_execute(&insert, lengthof(values), values, NULL);
 }
 
 void
@@ -93,7 +93,7 @@ position_advance(int64 pipeline_id, const PositionRow *now, int64 expected_next)
 
 	isnull[3] = now->end_offset < 0;
 	isnull[4] = now->max_event_time == DT_NOBEGIN;
-	if (statement_execute(&advance, values, isnull) != 1)
+	if (statement_execute(&advance, lengthof(values), values, isnull) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("position of partition %d was moved by another session", now->partition),
@@ -110,5 +110,5 @@ position_move(int64 pipeline_id, int32 partition, int64 next_offset)
 	};
 	Datum		values[] = {Int64GetDatum(pipeline_id), Int32GetDatum(partition), Int64GetDatum(next_offset)};
 
-	return statement_execute(&move, values, NULL) == 1;
+	return statement_execute(&move, lengthof(values), values, NULL) == 1;
 }

@@ -58,11 +58,13 @@ statement_prepare(Statement *statement)
 }
 
 uint64
-statement_run(Statement *statement, const Datum *values, const bool *isnull)
+statement_run(Statement *statement, int nvalues, const Datum *values, const bool *isnull)
 {
 	char		nulls[STATEMENT_MAX_ARGS];
 	int			code;
 
+	if (nvalues != statement->nargs)
+		elog(ERROR, "%d values for the %d parameters of \"%s\"", nvalues, statement->nargs, statement->sql);
 	if (statement->plan == NULL)
 		statement_prepare(statement);
 	for (int i = 0; i < statement->nargs; i++)
@@ -74,13 +76,13 @@ statement_run(Statement *statement, const Datum *values, const bool *isnull)
 }
 
 uint64
-statement_execute(Statement *statement, const Datum *values, const bool *isnull)
+statement_execute(Statement *statement, int nvalues, const Datum *values, const bool *isnull)
 {
 	CatalogCall call;
 	uint64		processed;
 
 	catalog_begin(&call);
-	processed = statement_run(statement, values, isnull);
+	processed = statement_run(statement, nvalues, values, isnull);
 	catalog_end(&call);
 	return processed;
 }

@@ -34,11 +34,15 @@ typedef struct CatalogCall
 extern void catalog_begin(CatalogCall *call);
 extern void catalog_end(CatalogCall *call);
 
-/* Runs it; isnull may be NULL for none.  Returns rows processed, which are in SPI_tuptable when it returns any. */
-extern uint64 statement_run(Statement *statement, const Datum *values, const bool *isnull);
+/*
+ * Runs it.  nvalues is how many values there are: any other number than the
+ * statement's is an error, never values from beyond the array.  isnull may be NULL
+ * for none.  Returns rows processed, which are in SPI_tuptable when it returns any.
+ */
+extern uint64 statement_run(Statement *statement, int nvalues, const Datum *values, const bool *isnull);
 
 /* begin, run, end for a statement whose rows nobody reads */
-extern uint64 statement_execute(Statement *statement, const Datum *values, const bool *isnull);
+extern uint64 statement_execute(Statement *statement, int nvalues, const Datum *values, const bool *isnull);
 
 /* Columns of row i of the last result; text is copied to the caller's context. */
 extern int64 result_int64(uint64 row, int column, int64 null_value);

@@ -90,7 +90,7 @@ view_find(Statement *statement, Datum key)
 	uint64		n;
 
 	catalog_begin(&call);
-	n = statement_run(statement, &key, NULL);
+	n = statement_run(statement, 1, &key, NULL);
 	MemoryContextSwitchTo(call.caller);
 	for (uint64 i = 0; i < n; i++)
 		rows = lappend(rows, view_read(&call, i));
@@ -142,7 +142,7 @@ view_insert(const ViewRow *row)
 	isnull[5] = (row->lateness == NULL);
 	isnull[11] = (row->final_after == NULL);
 	catalog_begin(&call);
-	statement_run(&insert, values, isnull);
+	statement_run(&insert, lengthof(values), values, isnull);
 	id = result_int64(0, 1, 0);
 	catalog_end(&call);
 	return id;
@@ -159,7 +159,7 @@ view_delete(int64 id)
 	Datum		key = Int64GetDatum(id);
 
 	for (int i = 0; i < lengthof(steps); i++)
-		statement_execute(&steps[i], &key, NULL);
+		statement_execute(&steps[i], 1, &key, NULL);
 }
 
 void
@@ -177,7 +177,7 @@ view_set_state(int64 id, RunState state, const char *error, const char *hint)
 	values[1] = CStringGetTextDatum(state_name(state));
 	values[2] = text_argument(error, &isnull[2]);
 	values[3] = text_argument(hint, &isnull[3]);
-	statement_execute(&set, values, isnull);
+	statement_execute(&set, lengthof(values), values, isnull);
 }
 
 /* Notes which definition, as this major version of the server prints it, the state belongs to. */
@@ -189,7 +189,7 @@ view_stamp(int64 id, const char *fingerprint, int server_major)
 	};
 	Datum		values[] = {Int64GetDatum(id), CStringGetTextDatum(fingerprint), Int32GetDatum(server_major)};
 
-	statement_execute(&stamp, values, NULL);
+	statement_execute(&stamp, lengthof(values), values, NULL);
 }
 
 void
@@ -204,7 +204,7 @@ view_set_fill(int64 id, const FillPoint *fill)
 		Int64GetDatum(fill->block)
 	};
 
-	statement_execute(&set, values, NULL);
+	statement_execute(&set, lengthof(values), values, NULL);
 }
 
 void
@@ -215,7 +215,7 @@ view_forget_fills(int64 pipeline_id)
 	};
 	Datum		key = Int64GetDatum(pipeline_id);
 
-	statement_execute(&forget, &key, NULL);
+	statement_execute(&forget, 1, &key, NULL);
 }
 
 void
@@ -226,7 +226,7 @@ view_add_late(int64 id, int64 n)
 	};
 	Datum		values[] = {Int64GetDatum(id), Int64GetDatum(n)};
 
-	statement_execute(&add, values, NULL);
+	statement_execute(&add, lengthof(values), values, NULL);
 }
 
 void
@@ -237,7 +237,7 @@ view_set_horizon(int64 id, TimestampTz horizon)
 	};
 	Datum		values[] = {Int64GetDatum(id), TimestampTzGetDatum(horizon)};
 
-	statement_execute(&set, values, NULL);
+	statement_execute(&set, lengthof(values), values, NULL);
 }
 
 void
@@ -248,7 +248,7 @@ view_set_options(int64 id, const char *options)
 	};
 	Datum		values[] = {Int64GetDatum(id), CStringGetTextDatum(options)};
 
-	statement_execute(&set, values, NULL);
+	statement_execute(&set, lengthof(values), values, NULL);
 }
 
 List *
@@ -266,7 +266,7 @@ view_position_list(int64 view_id)
 	uint64		n;
 
 	catalog_begin(&call);
-	n = statement_run(&list, &key, NULL);
+	n = statement_run(&list, 1, &key, NULL);
 	MemoryContextSwitchTo(call.caller);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -310,5 +310,5 @@ view_position_put(int64 view_id, const PositionRow *row)
 	};
 
 	StaticAssertStmt(lengthof(values) == 11, "a value for each column");
-	statement_execute(&put, values, NULL);
+	statement_execute(&put, lengthof(values), values, NULL);
 }

@@ -41,7 +41,6 @@
 #include "worker/settings.h"
 
 #define POLL_RECORDS	CHUNK_ROWS
-#define BEHIND_EPOCHS	4			/* records waiting, in epochs like the last, that make a pipeline behind */
 #define FILL_POLL_MS	20		/* between looks for old records of a view being filled */
 
 /* Whether what was loaded is still what the catalog says. */
@@ -92,7 +91,10 @@ open_target(Pipeline *pipeline)
 static bool
 attempt_begin(Pipeline *pipeline)
 {
+	long		work_ms = epoch_work(setting_epoch_interval, pipeline_backlog_ms(pipeline));
+
 	memset(&pipeline->attempt, 0, sizeof(Attempt));
+	pipeline->attempt.work_ms = work_ms;
 	pipeline->attempt.record = pipeline->attempt.row = -1;
 	pipeline->attempt.began = GetCurrentTimestamp();
 	pipeline->attempt.clock = clock_now();
@@ -126,7 +128,7 @@ static bool
 is_full(const Pipeline *pipeline)
 {
 	return pipeline->batch->bytes >= (size_t) setting_epoch_max_bytes * 1024 ||
-		TimestampDifferenceExceeds(pipeline->attempt.began, GetCurrentTimestamp(), setting_epoch_interval);
+		TimestampDifferenceExceeds(pipeline->attempt.began, GetCurrentTimestamp(), pipeline->attempt.work_ms);
 }
 
 /* Takes what the client has at hand, up to max records; whether there was anything. */
@@ -498,10 +500,12 @@ pipeline_backoff(const Pipeline *pipeline)
 	return pipeline->delay_ms;
 }
 
-bool
-pipeline_behind(const Pipeline *pipeline)
+long
+pipeline_backlog_ms(const Pipeline *pipeline)
 {
+	const Attempt *last = &pipeline->attempt;
 	int64		waiting = 0;
+	double		ms;
 
 	for (int i = 0; i < pipeline->npartitions; i++)
 	{
@@ -509,5 +513,8 @@ pipeline_behind(const Pipeline *pipeline)
 
 		waiting += Max(0, position->end_offset - position->next_offset);
 	}
-	return waiting > BEHIND_EPOCHS * (int64) pipeline->attempt.taken;
+	if (waiting == 0 || last->taken == 0)
+		return 0;
+	ms = (double) waiting / last->taken * TimestampDifferenceMilliseconds(last->began, GetCurrentTimestamp());
+	return (long) Min(ms, PG_INT32_MAX);
 }

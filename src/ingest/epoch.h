@@ -42,8 +42,8 @@ extern void pipeline_drain_wakeup(Pipeline *pipeline);
 /* Whether the last epoch stopped at a limit, so that more is waiting: the next should follow at once. */
 extern bool pipeline_full(const Pipeline *pipeline);
 
-/* Whether far more is known to wait at the broker than the last epoch took. */
-extern bool pipeline_behind(const Pipeline *pipeline);
+/* How long what is known to wait at the broker will take, at the last epoch's pace. */
+extern long pipeline_backlog_ms(const Pipeline *pipeline);
 
 /* Milliseconds to wait before the next call when it said IDLE or AGAIN. */
 extern long pipeline_backoff(const Pipeline *pipeline);

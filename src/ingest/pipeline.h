@@ -116,6 +116,7 @@ typedef struct Attempt
 	bool		too_many_dead;	/* nothing more is taken: once this is committed the pipeline pauses */
 	bool		reload;			/* the catalog has moved on: nothing was done */
 	TimestampTz began;
+	long		work_ms;		/* after which it takes no more */
 	TimestampTz clock;			/* the injectable clock at its beginning: all rows are judged by one time */
 	TimestampTz watermark;		/* after it, once progress_write has decided */
 } Attempt;

@@ -13,8 +13,14 @@
 
 #define LOCK_RETRY_MS		500
 #define LOCK_NEWS_FAILURES	4
-/* Intervals that an epoch of a worker that is behind should take. */
+
+/* With a backlog of more intervals than this a worker is behind: its epochs should take so many. */
+#define BEHIND_INTERVALS 4
 #define BEHIND_FACTOR 2
+
+/* An epoch takes at most this share of the backlog, and so many intervals. */
+#define BACKLOG_SHARE 4
+#define MOST_INTERVALS 10
 
 long
 backoff_delay(const Backoff *backoff)
@@ -64,12 +70,22 @@ backoff_succeeded(Backoff *backoff)
  * queue meanwhile, and a larger epoch writes each group fewer times.
  */
 long
-epoch_gap(long work_ms, long interval_ms, bool behind)
+epoch_gap(long work_ms, long interval_ms, long backlog_ms)
 {
 	long		light = GAP_FACTOR * work_ms;
 	long		fresh = interval_ms / 2 - 2 * work_ms;
 
-	if (behind)
+	if (backlog_ms > BEHIND_INTERVALS * interval_ms)
 		return Max(0, BEHIND_FACTOR * interval_ms - work_ms);
 	return Max(0, Min(light, fresh));
+}
+
+/*
+ * Far behind, an epoch may take as long as costs the reader nothing: a quarter of
+ * the wait that the newest record has before it anyway.
+ */
+long
+epoch_work(long interval_ms, long backlog_ms)
+{
+	return Max(interval_ms, Min(backlog_ms / BACKLOG_SHARE, MOST_INTERVALS * interval_ms));
 }

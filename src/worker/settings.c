@@ -21,8 +21,8 @@ int			setting_max_workers = 64;
 int			setting_naptime = 60;
 int			setting_epoch_retention = 7 * 24 * 60;
 int			setting_epoch_interval = 100;
-int			setting_epoch_max_records = 100000;
-int			setting_epoch_max_bytes = 32 * 1024;
+int			setting_epoch_max_records = 250000;
+int			setting_epoch_max_bytes = 64 * 1024;
 int			setting_group_cache = 64 * 1024;
 
 /* One whole-number setting; its default is what the variable holds. */

@@ -48,13 +48,13 @@ gaps(void)
 	bool		negative = false;
 	long		last = 0;
 
-	ok(epoch_gap(0, 100, false) == 0, "no work, no gap");
-	ok(epoch_gap(1, 100, false) == 8, "a light epoch is repeated after a few ms");
-	ok(epoch_gap(25, 100, false) == 0, "a quarter of the interval of work leaves no gap");
-	ok(epoch_gap(16, 100, false) == 18, "at half load work and gap are alike");
+	ok(epoch_gap(0, 100, 0) == 0, "no work, no gap");
+	ok(epoch_gap(1, 100, 0) == 8, "a light epoch is repeated after a few ms");
+	ok(epoch_gap(25, 100, 0) == 0, "a quarter of the interval of work leaves no gap");
+	ok(epoch_gap(16, 100, 0) == 18, "at half load work and gap are alike");
 	for (long work = 0; work <= 1000; work++)
 	{
-		long		gap = epoch_gap(work, 100, false);
+		long		gap = epoch_gap(work, 100, 0);
 
 		negative |= gap < 0;
 		if (gap > 0)
@@ -63,10 +63,33 @@ gaps(void)
 			rising &= gap >= last;
 		last = gap;
 	}
-	ok(epoch_gap(30, 100, true) == 170 && epoch_gap(250, 100, true) == 0, "a worker that is behind makes larger epochs");
+	ok(epoch_gap(30, 100, 1000) == 170 && epoch_gap(250, 100, 1000) == 0, "a worker that is behind makes larger epochs");
+	ok(epoch_gap(16, 100, 400) == 18, "four intervals of backlog are not far behind");
 	ok(!negative, "no negative gap");
 	ok(fresh, "no record waits longer than half the interval, unless one epoch takes that long");
 	ok(rising, "the gap grows with the work of light epochs");
+}
+
+static void
+work(void)
+{
+	bool		within = true;
+	bool		rising = true;
+	long		last = 0;
+
+	ok(epoch_work(100, 0) == 100, "an epoch takes records for an interval");
+	ok(epoch_work(100, 400) == 100 && epoch_work(100, 2000) == 500, "a quarter of a large backlog");
+	ok(epoch_work(100, 1000000) == 1000, "ten intervals at most");
+	for (long backlog = 0; backlog < 10000; backlog += 7)
+	{
+		long		ms = epoch_work(100, backlog);
+
+		within &= ms == 100 || ms <= backlog / 4;
+		rising &= ms >= last;
+		last = ms;
+	}
+	ok(within, "never a larger share of the backlog");
+	ok(rising, "more with more backlog");
 }
 
 int
@@ -74,5 +97,6 @@ main(void)
 {
 	ladder();
 	gaps();
+	work();
 	return done_testing();
 }
