@@ -6,76 +6,33 @@ use warnings;
 use Deltaflow::Kafka;
 use Deltaflow::Util;
 use File::Temp qw(tempdir);
-use IO::Socket::INET;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $kafka = Deltaflow::Kafka->get;    # skips where there is none
-plan(skip_all => "the broker is somebody else's: this needs one set up for it") if !$kafka->can_restart;
-plan(skip_all => 'openssl is missing') if system('openssl version >/dev/null 2>&1') != 0;
-
+# DELTAFLOW_GUARDED_KAFKA is the directory of one that runs already (tools/kafka guard says what is in it).
 my $top = $ENV{DELTAFLOW_TOP} // '.';
-my $dir = tempdir('dfkXXXXXX', TMPDIR => 1, CLEANUP => 1);
-my ($plain, $sasl, $tls, $both, $lost, $controller) = free_ports(6);
-
-sub free_ports
-{
-	my @sockets = map { IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', ReuseAddr => 1) } 1 .. $_[0];
-
-	return map { $_->sockport } @sockets;
-}
-
-# Our authority, the broker's key signed by it, and another authority that signed nothing.
-sub make_certificates
-{
-	my $extensions = "subjectAltName=IP:127.0.0.1";
-
-	for my $command (
-		"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ours -keyout ca.key -out ca.pem",
-		"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=others -keyout other.key -out other.pem",
-		"req -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -keyout broker.key -out broker.csr",
-		"x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out broker.crt")
-	{
-		append_to_file("$dir/san", $extensions) if !-e "$dir/san";
-		system("cd '$dir' && openssl $command >>openssl.log 2>&1") == 0 or BAIL_OUT("openssl $command");
-	}
-	append_to_file("$dir/broker.pem", slurp_file("$dir/broker.key") . slurp_file("$dir/broker.crt"));
-}
+my $dir = $ENV{DELTAFLOW_GUARDED_KAFKA} || start_broker();
+my %port = map { split ' ' } split /\n/, slurp_file("$dir/ports");
 
 sub start_broker
 {
-	my $login = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_reader="secret-of-reader" ;';
-	my %ports = (PLAINTEXT => $plain, SASL_PLAINTEXT => $sasl, SSL => $tls, SASL_SSL => $both, LOST => $lost);
-	my %advertised = (%ports, LOST => $lost);
-	my @names = sort keys %ports;
+	my $own = tempdir('dfkXXXXXX', TMPDIR => 1, CLEANUP => 1);
 
-	append_to_file("$dir/server.properties", join("\n",
-			'process.roles=broker,controller', 'node.id=1', "controller.quorum.voters=1\@127.0.0.1:$controller",
-			'listeners=' . join(',', (map { "$_://127.0.0.1:$ports{$_}" } @names), "CONTROLLER://127.0.0.1:$controller"),
-			'advertised.listeners=' . join(',', map { ($_ eq 'LOST' ? "$_://lost.invalid" : "$_://127.0.0.1") . ":$ports{$_}" } @names),
-			'controller.listener.names=CONTROLLER', 'inter.broker.listener.name=PLAINTEXT',
-			'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,LOST:PLAINTEXT',
-			'sasl.enabled.mechanisms=PLAIN',
-			"listener.name.sasl_plaintext.plain.sasl.jaas.config=$login", "listener.name.sasl_ssl.plain.sasl.jaas.config=$login",
-			'ssl.keystore.type=PEM', "ssl.keystore.location=$dir/broker.pem",
-			'offsets.topic.replication.factor=1', 'transaction.state.log.replication.factor=1', 'transaction.state.log.min.isr=1',
-			'num.partitions=1', "log.dirs=$dir/logs", ''));
-	append_to_file("$dir/address", "127.0.0.1:$plain\n");
+	plan(skip_all => 'no Apache Kafka of our own') if !Deltaflow::Kafka->get->can_restart;
 	local $ENV{DELTAFLOW_KAFKA_HEAP} = '384m';
-	system("'$top/tools/kafka' start '$dir' >/dev/null") == 0 or BAIL_OUT("the broker does not start: " . slurp_file("$dir/kafka.log"));
+	system("'$top/tools/kafka' guard '$own' >/dev/null") == 0 or BAIL_OUT('the broker does not start');
+	return $own;
 }
 
 END
 {
 	my $status = $?;
 
-	system("'$top/tools/kafka' stop '$dir' >/dev/null 2>&1") if defined $dir && -e "$dir/pid";
+	system("'$top/tools/kafka' stop '$dir' >/dev/null 2>&1") if defined $dir && !$ENV{DELTAFLOW_GUARDED_KAFKA};
 	$? = $status;
 }
 
-make_certificates();
-start_broker();
-my $broker = bless { address => "127.0.0.1:$plain" }, 'Deltaflow::Kafka';
+my $broker = bless { address => "127.0.0.1:$port{plain}" }, 'Deltaflow::Kafka';
 my $topic = $broker->create_topic('guarded', 2);
 my $produced = 0;
 my $node = deltaflow_node('security', 'deltaflow.naptime = 1s');
@@ -115,9 +72,9 @@ produce(100);
 my $protocol = sub { qq{, "security.protocol" '$_[0]'} };
 my $login = q{"sasl.username" 'reader', "sasl.password" 'secret-of-reader'};
 
-server('sasl', $sasl, $protocol->('SASL_PLAINTEXT') . q{, "sasl.mechanism" 'PLAIN'}, $login);
-server('tls', $tls, $protocol->('SSL') . qq{, "ssl.ca.pem" '$ca'}, '');
-server('sasl_tls', $both, $protocol->('SASL_SSL') . qq{, "sasl.mechanism" 'PLAIN', "ssl.ca.pem" '$ca'}, $login);
+server('sasl', $port{sasl}, $protocol->('SASL_PLAINTEXT') . q{, "sasl.mechanism" 'PLAIN'}, $login);
+server('tls', $port{tls}, $protocol->('SSL') . qq{, "ssl.ca.pem" '$ca'}, '');
+server('sasl_tls', $port{sasl_tls}, $protocol->('SASL_SSL') . qq{, "sasl.mechanism" 'PLAIN', "ssl.ca.pem" '$ca'}, $login);
 for my $name (qw(sasl tls sasl_tls))
 {
 	is(sql("SELECT count(*) FROM ${name}_topic"), $produced, "$name: read");
@@ -132,10 +89,10 @@ fails(q{ALTER SERVER sasl OPTIONS (ADD "sasl.password" 'secret-of-reader')}, qr/
 is(sql(q{SELECT count(*) FROM pg_foreign_server WHERE srvoptions::text LIKE '%secret%'}), 0, 'nothing secret is in a server');
 
 ### wrong ones
-server('wrong', $sasl, $protocol->('SASL_PLAINTEXT') . q{, "sasl.mechanism" 'PLAIN'}, q{"sasl.username" 'reader', "sasl.password" 'wrong-secret'});
+server('wrong', $port{sasl}, $protocol->('SASL_PLAINTEXT') . q{, "sasl.mechanism" 'PLAIN'}, q{"sasl.username" 'reader', "sasl.password" 'wrong-secret'});
 fails('SELECT count(*) FROM wrong_topic', qr/Authentication failed|authentication/i, 'a wrong password');
 fails(q{CREATE TABLE wrong (id int); SELECT deltaflow.create_ingest('wrong_topic', 'wrong')}, qr/Check the credentials in the user mapping/, 'a wrong password at create_ingest');
-server('stranger', $tls, $protocol->('SSL') . qq{, "ssl.ca.pem" '$other_ca'}, '');
+server('stranger', $port{tls}, $protocol->('SSL') . qq{, "ssl.ca.pem" '$other_ca'}, '');
 fails('SELECT count(*) FROM stranger_topic', qr/certificate verify failed|SSL handshake failed/i, 'a broker signed by somebody else');
 
 ### a password that changes while an ingest runs
@@ -148,8 +105,8 @@ wait_for_rows($node, "SELECT count(*), count(DISTINCT id) FROM sasl", "$produced
 wait_for_rows($node, q{SELECT last_error IS NULL FROM deltaflow.status WHERE name = 'sasl'}, 't', 'and is well');
 
 ### a broker that advertises an address nobody can reach
-server('lost', $lost, '', '');
-fails('SELECT count(*) FROM lost_topic', qr/lost\.invalid:$lost.*127\.0\.0\.1:$lost advertises the address lost\.invalid:$lost/s, 'an advertised address that leads nowhere');
+server('lost', $port{lost}, '', '');
+fails('SELECT count(*) FROM lost_topic', qr/lost\.invalid:$port{lost}.*127\.0\.0\.1:$port{lost} advertises the address lost\.invalid:$port{lost}/s, 'an advertised address that leads nowhere');
 
 my $log = slurp_file($node->logfile);
 
