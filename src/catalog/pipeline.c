@@ -27,7 +27,7 @@
 	"generation, watermark, system_identifier, database_id, start_at"
 
 /* Row i of a result of PIPELINE_COLUMNS, in the caller's context. */
-static PipelineRow *
+static void *
 pipeline_read(const CatalogCall *call, uint64 i)
 {
 	PipelineRow *row = MemoryContextAllocZero(call->caller, sizeof(PipelineRow));
@@ -105,28 +105,6 @@ pipeline_of_topic(Oid topic)
 	return pipeline_find(&find, ObjectIdGetDatum(topic));
 }
 
-/* All rows of a query of PIPELINE_COLUMNS without parameters, or with one. */
-static List *
-pipeline_find_all(Statement *statement, Datum key)
-{
-	CatalogCall call;
-	List	   *rows = NIL;
-	uint64		n;
-
-	catalog_begin(&call);
-	n = statement_run(statement, 1, &key, NULL);
-	for (uint64 i = 0; i < n; i++)
-	{
-		PipelineRow *row = pipeline_read(&call, i);
-		MemoryContext spi = MemoryContextSwitchTo(call.caller);
-
-		rows = lappend(rows, row);
-		MemoryContextSwitchTo(spi);
-	}
-	catalog_end(&call);
-	return rows;
-}
-
 List *
 pipeline_list(void)
 {
@@ -134,7 +112,7 @@ pipeline_list(void)
 		"SELECT " PIPELINE_COLUMNS " FROM deltaflow.pipeline ORDER BY id", 0
 	};
 
-	return pipeline_find_all(&all, (Datum) 0);
+	return statement_list(&all, 0, NULL, pipeline_read);
 }
 
 List *
@@ -144,8 +122,9 @@ pipeline_list_of_relation(Oid relid)
 		"SELECT " PIPELINE_COLUMNS " FROM deltaflow.pipeline WHERE topic = $1 OR target = $1 ORDER BY id",
 		1, {OIDOID}
 	};
+	Datum		key = ObjectIdGetDatum(relid);
 
-	return pipeline_find_all(&find, ObjectIdGetDatum(relid));
+	return statement_list(&find, 1, &key, pipeline_read);
 }
 
 int64

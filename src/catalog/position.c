@@ -16,6 +16,33 @@
 #include "clock.h"
 #include "compat.h"
 
+void
+result_books(PositionRow *books, uint64 row, int column)
+{
+	books->consumed = result_int64(row, column, 0);
+	books->applied = result_int64(row, column + 1, 0);
+	books->late = result_int64(row, column + 2, 0);
+	books->dead = result_int64(row, column + 3, 0);
+	books->filtered = result_int64(row, column + 4, 0);
+	books->redelivered = result_int64(row, column + 5, 0);
+}
+
+static void *
+position_read(const CatalogCall *call, uint64 i)
+{
+	PositionRow *row = palloc0(sizeof(PositionRow));
+
+	row->partition = result_int32(i, 1);
+	row->first_offset = result_int64(i, 2, 0);
+	row->next_offset = result_int64(i, 3, 0);
+	row->end_offset = result_int64(i, 4, -1);
+	row->max_event_time = result_time(i, 5);
+	row->active_at = result_time(i, 6);
+	row->future = result_int64(i, 7, 0);
+	result_books(row, i, 8);
+	return row;
+}
+
 List *
 position_list(int64 pipeline_id)
 {
@@ -26,34 +53,8 @@ position_list(int64 pipeline_id)
 		1, {INT8OID}
 	};
 	Datum		key = Int64GetDatum(pipeline_id);
-	CatalogCall call;
-	List	   *rows = NIL;
-	uint64		n;
 
-	catalog_begin(&call);
-	n = statement_run(&list, 1, &key, NULL);
-	MemoryContextSwitchTo(call.caller);
-	for (uint64 i = 0; i < n; i++)
-	{
-		PositionRow *row = palloc0(sizeof(PositionRow));
-
-		row->partition = result_int32(i, 1);
-		row->first_offset = result_int64(i, 2, 0);
-		row->next_offset = result_int64(i, 3, 0);
-		row->end_offset = result_int64(i, 4, -1);
-		row->max_event_time = result_time(i, 5);
-		row->active_at = result_time(i, 6);
-		row->future = result_int64(i, 7, 0);
-		row->consumed = result_int64(i, 8, 0);
-		row->applied = result_int64(i, 9, 0);
-		row->late = result_int64(i, 10, 0);
-		row->dead = result_int64(i, 11, 0);
-		row->filtered = result_int64(i, 12, 0);
-		row->redelivered = result_int64(i, 13, 0);
-		rows = lappend(rows, row);
-	}
-	catalog_end(&call);
-	return rows;
+	return statement_list(&list, 1, &key, position_read);
 }
 
 void

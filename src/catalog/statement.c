@@ -87,6 +87,22 @@ statement_execute(Statement *statement, int nvalues, const Datum *values, const 
 	return processed;
 }
 
+List *
+statement_list(Statement *statement, int nvalues, const Datum *values, RowReader read)
+{
+	CatalogCall call;
+	List	   *rows = NIL;
+	uint64		n;
+
+	catalog_begin(&call);
+	n = statement_run(statement, nvalues, values, NULL);
+	MemoryContextSwitchTo(call.caller);
+	for (uint64 i = 0; i < n; i++)
+		rows = lappend(rows, read(&call, i));
+	catalog_end(&call);
+	return rows;
+}
+
 Datum
 result_datum(uint64 row, int column, bool *isnull)
 {

@@ -44,6 +44,13 @@ extern uint64 statement_run(Statement *statement, int nvalues, const Datum *valu
 /* begin, run, end for a statement whose rows nobody reads */
 extern uint64 statement_execute(Statement *statement, int nvalues, const Datum *values, const bool *isnull);
 
+/*
+ * begin, run, end for one whose rows are read by the same function: the list of what it
+ * returns, in the caller's context, which is current while it reads.
+ */
+typedef void *(*RowReader) (const CatalogCall *call, uint64 row);
+extern List *statement_list(Statement *statement, int nvalues, const Datum *values, RowReader read);
+
 /* Columns of row i of the last result; text is copied to the caller's context. */
 extern int64 result_int64(uint64 row, int column, int64 null_value);
 extern int32 result_int32(uint64 row, int column);
@@ -52,6 +59,9 @@ extern bool result_bool(uint64 row, int column);
 extern TimestampTz result_time(uint64 row, int column);	/* DT_NOBEGIN for NULL */
 extern char *result_text(const CatalogCall *call, uint64 row, int column);	/* any type, as text; NULL for NULL */
 extern Datum result_datum(uint64 row, int column, bool *isnull);
+
+/* consumed, applied, late, dead, filtered and redelivered, in columns that begin with this one */
+extern void result_books(PositionRow *books, uint64 row, int column);
 
 extern RunState state_from_name(const char *name);
 extern const char *state_name(RunState state);

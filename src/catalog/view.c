@@ -45,8 +45,8 @@ list_to_text_array(List *strings)
 	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* Row i of a result of VIEW_COLUMNS, in the caller's context, which is current. */
-static ViewRow *
+/* Row i of a result of VIEW_COLUMNS. */
+static void *
 view_read(const CatalogCall *call, uint64 i)
 {
 	ViewRow    *row = palloc0(sizeof(ViewRow));
@@ -81,30 +81,14 @@ view_read(const CatalogCall *call, uint64 i)
 	return row;
 }
 
-/* Rows of a query of VIEW_COLUMNS with one parameter. */
-static List *
-view_find(Statement *statement, Datum key)
-{
-	CatalogCall call;
-	List	   *rows = NIL;
-	uint64		n;
-
-	catalog_begin(&call);
-	n = statement_run(statement, 1, &key, NULL);
-	MemoryContextSwitchTo(call.caller);
-	for (uint64 i = 0; i < n; i++)
-		rows = lappend(rows, view_read(&call, i));
-	catalog_end(&call);
-	return rows;
-}
-
 ViewRow *
 view_by_live(Oid live)
 {
 	static Statement find = {
 		"SELECT " VIEW_COLUMNS " FROM deltaflow.view WHERE live = $1", 1, {OIDOID}
 	};
-	List	   *rows = view_find(&find, ObjectIdGetDatum(live));
+	Datum		key = ObjectIdGetDatum(live);
+	List	   *rows = statement_list(&find, 1, &key, view_read);
 
 	return rows == NIL ? NULL : linitial(rows);
 }
@@ -115,8 +99,9 @@ view_list(int64 pipeline_id)
 	static Statement list = {
 		"SELECT " VIEW_COLUMNS " FROM deltaflow.view WHERE pipeline_id = $1 ORDER BY id", 1, {INT8OID}
 	};
+	Datum		key = Int64GetDatum(pipeline_id);
 
-	return view_find(&list, Int64GetDatum(pipeline_id));
+	return statement_list(&list, 1, &key, view_read);
 }
 
 int64
@@ -251,6 +236,21 @@ view_set_options(int64 id, const char *options)
 	statement_execute(&set, lengthof(values), values, NULL);
 }
 
+static void *
+view_position_read(const CatalogCall *call, uint64 i)
+{
+	PositionRow *row = palloc0(sizeof(PositionRow));
+
+	row->partition = result_int32(i, 1);
+	row->next_offset = result_int64(i, 2, 0);
+	row->end_offset = -1;
+	row->max_event_time = DT_NOBEGIN;
+	result_books(row, i, 3);
+	row->fill_next = result_int64(i, 9, 0);
+	row->fill_upto = result_int64(i, 10, 0);
+	return row;
+}
+
 List *
 view_position_list(int64 view_id)
 {
@@ -261,33 +261,8 @@ view_position_list(int64 view_id)
 		1, {INT8OID}
 	};
 	Datum		key = Int64GetDatum(view_id);
-	CatalogCall call;
-	List	   *rows = NIL;
-	uint64		n;
 
-	catalog_begin(&call);
-	n = statement_run(&list, 1, &key, NULL);
-	MemoryContextSwitchTo(call.caller);
-	for (uint64 i = 0; i < n; i++)
-	{
-		PositionRow *row = palloc0(sizeof(PositionRow));
-
-		row->partition = result_int32(i, 1);
-		row->next_offset = result_int64(i, 2, 0);
-		row->end_offset = -1;
-		row->max_event_time = DT_NOBEGIN;
-		row->consumed = result_int64(i, 3, 0);
-		row->applied = result_int64(i, 4, 0);
-		row->late = result_int64(i, 5, 0);
-		row->dead = result_int64(i, 6, 0);
-		row->filtered = result_int64(i, 7, 0);
-		row->redelivered = result_int64(i, 8, 0);
-		row->fill_next = result_int64(i, 9, 0);
-		row->fill_upto = result_int64(i, 10, 0);
-		rows = lappend(rows, row);
-	}
-	catalog_end(&call);
-	return rows;
+	return statement_list(&list, 1, &key, view_position_read);
 }
 
 void
