@@ -141,6 +141,21 @@ poll_records(Pipeline *pipeline, int max)
 	return taken > 0;
 }
 
+bool
+pipeline_take_ahead(Pipeline *pipeline)
+{
+	const KafkaBatch *batch = pipeline->batch;
+	int			room;
+
+	do
+	{
+		room = records_allowed(pipeline) - batch->nrecords;
+		if (room <= 0 || batch->bytes >= (size_t) setting_epoch_max_bytes * 1024)
+			return false;
+	} while (poll_records(pipeline, Min(room, POLL_RECORDS)) && !pipeline->drained);
+	return true;
+}
+
 /*
  * Whether the attempt should poll once more.  A worker does not when the last poll
  * emptied the client's queue: what arrives meanwhile would come in ever smaller

@@ -48,7 +48,7 @@ typedef struct PipelineView
 	PositionRow *now;
 	int64		late;			/* in this attempt */
 	ViewSettings settings;
-	TimestampTz horizon;		/* in this attempt: windows before it are removed */
+	TimestampTz horizon;		/* in this attempt: as in ViewRow */
 	bool		expiring;		/* more old windows wait to be removed */
 	bool		filling;		/* rows from before it was made are still to be folded; fill.c */
 	bool		filled_now;		/* this attempt folds the last of them */
@@ -226,6 +226,9 @@ extern bool event_time_is_idle(const Pipeline *pipeline, const Partition *partit
 extern TimestampTz event_time_watermark(const Pipeline *pipeline);	/* as of the end of the attempt */
 extern void event_time_look(Pipeline *pipeline);	/* asks the broker about silent partitions when that matters */
 extern long event_time_due_ms(const Pipeline *pipeline);	/* until a partition may be idle; LONG_MAX: none */
+
+/* Takes what the client has at hand into the batch, before the epoch that works on it; false: an epoch takes no more. */
+extern bool pipeline_take_ahead(Pipeline *pipeline);
 
 extern void keep_dead_letter(Pipeline *pipeline, const DeadRecord *dead);
 

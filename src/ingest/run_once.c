@@ -6,7 +6,8 @@
  * what it costs there and no more; infrastructure errors are the caller's.  All
  * relations are locked, as DDL locks them, and then the pipeline's row: a running
  * worker waits, and then loads again.
- * "Now" is the end of each partition when the call began.
+ * "Now" is the end of each partition when the call began.  What lies below it is
+ * gathered from all partitions before an epoch begins, as far as it fits into one.
  *
  * Of an input that is over, the last epoch moves the watermark to infinity: every
  * window is final, and rows that come after all are late.
@@ -23,6 +24,7 @@
 #include "compat.h"
 #include "ingest/pipeline.h"
 #include "view/lock.h"
+#include "worker/settings.h"
 #include "worker/wait.h"
 
 #define PATIENCE_MS		30000	/* without a record before the broker counts as silent */
@@ -64,6 +66,63 @@ wait_for_records(Pipeline *pipeline, TimestampTz since)
 				 errhint("Check the broker; what was taken before is not lost.")));
 }
 
+/* Where each partition will be when the batch is committed, by its place in the pipeline; *seen of its records are in it. */
+static void
+note_held(Pipeline *pipeline, int64 *next, int *seen)
+{
+	const KafkaBatch *batch = pipeline->batch;
+	Partition  *partition;
+
+	for (; *seen < batch->nrecords; (*seen)++)
+		if ((partition = pipeline_partition(pipeline, batch->records[*seen].partition)) != NULL)
+			next[partition - pipeline->partitions] = batch->records[*seen].offset + 1;
+	for (int i = 0; i < batch->nends; i++)
+		if ((partition = pipeline_partition(pipeline, batch->ends[i].partition)) != NULL)
+			next[partition - pipeline->partitions] = Max(next[partition - pipeline->partitions], batch->ends[i].next_offset);
+}
+
+/* Whether the batch holds everything below the goal. */
+static bool
+holds_all(Pipeline *pipeline, const Goal *goal, const int64 *next)
+{
+	for (int i = 0; i < goal->n; i++)
+	{
+		Partition  *partition = pipeline_partition(pipeline, goal->ranges[i].partition);
+
+		if (partition != NULL && next[partition - pipeline->partitions] < goal->ranges[i].high)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The client fetches partitions at its own pace, and piece by piece: there are records
+ * of some when others, known to have some too, have given none.  These are waited for,
+ * an epoch's interval at most, so that what fits into one epoch is taken in one.
+ */
+static void
+gather(Pipeline *pipeline, const Goal *goal)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), setting_epoch_interval);
+	int64	   *next = palloc(Max(pipeline->npartitions, 1) * sizeof(int64));
+	int			seen = 0;
+
+	for (int i = 0; i < pipeline->npartitions; i++)
+		next[i] = pipeline->partitions[i].committed.next_offset;
+	while (pipeline_take_ahead(pipeline) && pipeline->batch->nrecords > 0)
+	{
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+
+		note_held(pipeline, next, &seen);
+		if (left <= 0 || holds_all(pipeline, goal, next))
+			break;
+		(void) wait_for(pipeline_wakeup_fd(pipeline), left, WAIT_FOR_BROKER);
+		CHECK_FOR_INTERRUPTS();
+		pipeline_drain_wakeup(pipeline);
+	}
+	pfree(next);
+}
+
 /* Epochs until the goal is reached, the pipeline pauses, or must be loaded again. */
 static EpochOutcome
 run_to_goal(Pipeline *pipeline, const Goal *goal)
@@ -72,8 +131,10 @@ run_to_goal(Pipeline *pipeline, const Goal *goal)
 
 	for (;;)
 	{
-		EpochOutcome outcome = pipeline_epoch(pipeline);
+		EpochOutcome outcome;
 
+		gather(pipeline, goal);
+		outcome = pipeline_epoch(pipeline);
 		CHECK_FOR_INTERRUPTS();
 		if (outcome == EPOCH_RELOAD || outcome == EPOCH_PAUSED)
 			return outcome;

@@ -11,6 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $mock = Deltaflow::Mock->start(topics => {
+	few => 4,
 	map { $_ => 2 } qw(plain stages parts skip stop wait filter cuts fold late) });
 my $node = PostgreSQL::Test::Cluster->new('main');
 
@@ -52,6 +53,20 @@ is(sql("SELECT deltaflow.run_once('plain')"), 1, 'a further call goes on');
 is(books('plain'), '501|501|0|0|0', 'books of the plain ingest');
 is(sql("SELECT count(*) FROM deltaflow.epochs WHERE name = 'plain' AND records > 0 AND next_offset - first_offset <> records"), 0, 'the epoch log has the offsets');
 is(sql('BEGIN', "SELECT deltaflow.run_once('plain')", 'ROLLBACK', 'SELECT count(*) FROM plain'), "0\n501", 'in a transaction that is rolled back nothing happened');
+
+### what is in several partitions is taken together, as far as it fits into an epoch
+topic('few', 'id int');
+sql('CREATE TABLE few (LIKE few_topic)', "SELECT deltaflow.create_ingest('few_topic', 'few')");
+my @few = map { sprintf "%d\tk\t{\"id\": %d}", $_ % 4, $_ } 1 .. 12;
+my $epochs = "SELECT count(DISTINCT epoch) FROM deltaflow.epochs WHERE name = 'few' AND records > 0";
+
+for my $round (1 .. 5)
+{
+	$mock->produce_lines('few', @few);
+	is(sql("SET deltaflow.epoch_interval = '10 s'", "SELECT deltaflow.run_once('few')", $epochs), "12\n$round", "a few records in each of four partitions are one epoch, round $round");
+}
+$mock->produce_lines('few', @few);
+is(sql("SET deltaflow.epoch_interval = '10 s'", 'SET deltaflow.epoch_max_records = 5', "SELECT deltaflow.run_once('few')", $epochs), "12\n8", 'where they do not fit, several');
 
 ### every stage at which a record can be bad
 topic('stages', 'id bigint NOT NULL, amount numeric CHECK (amount >= 0), kind text, ref int, big bigint');
