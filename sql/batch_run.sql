@@ -44,6 +44,31 @@ SELECT deltaflow.run('stats', 'stats_hour', '2020-01-01', '2020-01-01 01:00', '{
 SELECT window_start, sum(vehicles) FROM stats_hour GROUP BY 1 ORDER BY 1;
 SELECT deltaflow.run('stats', 'stats_hour', '2020-01-01 00:10', '2020-01-01 01:00', '{"entry": "history"}', '{"size": "1 hour"}');
 
+-- parameters count wherever they are written: in plain views below, in WHERE, FILTER, GROUP BY, HAVING and a window's arguments
+CREATE VIEW cheap AS SELECT booth % deltaflow.param('lanes', 2) AS lane, toll, entry_time FROM entry WHERE toll < deltaflow.param('most', 90.0);
+CREATE VIEW cheaper AS WITH c AS (SELECT * FROM cheap WHERE toll >= deltaflow.param('least', 0.0)) SELECT * FROM c;
+SELECT deltaflow.create_view('lanes', $$
+    SELECT lane + deltaflow.param('first', 0) AS lane, window_start, count(*) FILTER (WHERE toll > deltaflow.param('dear', 50.0)) AS dear, count(*) AS n
+    FROM cheaper CROSS JOIN LATERAL deltaflow.hop(entry_time, deltaflow.param('slide', interval '5 min'), deltaflow.param('size', interval '10 min'))
+    GROUP BY 1, 2 HAVING count(*) > deltaflow.param('few', 1) $$);
+SELECT deltaflow.run('lanes', 'lanes_now', NULL, NULL, '{"entry": "history"}') > 0 AS written;
+SELECT deltaflow.run('lanes', 'lanes_then', NULL, NULL, '{"entry": "history"}',
+    '{"lanes": 3, "most": 80, "least": "20.5", "first": 1, "dear": 60, "slide": "20 min", "size": "1 hour", "few": 20}') > 0 AS written;
+CREATE VIEW lanes_by_hand AS
+    SELECT booth % 3 + 1 AS lane, window_start, count(*) FILTER (WHERE toll > 60) AS dear, count(*) AS n
+    FROM history CROSS JOIN LATERAL deltaflow.hop(entry_time, '20 min', '1 hour')
+    WHERE toll < 80 AND toll >= 20.5 GROUP BY 1, 2 HAVING count(*) > 20;
+SELECT count(*) AS differences, (SELECT count(*) > 0 FROM lanes_by_hand) AS any
+    FROM ((TABLE lanes_then EXCEPT ALL TABLE lanes_by_hand) UNION ALL (TABLE lanes_by_hand EXCEPT ALL TABLE lanes_then)) d;
+-- in the arguments of session() and its PARTITION BY
+CREATE VIEW gaps AS SELECT toll % deltaflow.param('lanes', 2) AS lane,
+    deltaflow.session(entry_time, deltaflow.param('gap', interval '5 s')) OVER (PARTITION BY toll % deltaflow.param('lanes', 2) ORDER BY entry_time) AS s FROM entry;
+SELECT deltaflow.create_view('gaps_kept', 'SELECT lane, s, count(*) AS n FROM gaps GROUP BY lane, s');
+SELECT deltaflow.run('gaps_kept', 'gaps_then', NULL, NULL, '{"entry": "history"}', '{"lanes": 3, "gap": "22 s"}');
+SELECT count(*) AS differences FROM (TABLE gaps_then EXCEPT ALL
+    SELECT lane, s, count(*) FROM (SELECT toll % 3 AS lane, deltaflow.session(entry_time, '22 s') OVER (PARTITION BY toll % 3 ORDER BY entry_time) AS s FROM history) h GROUP BY 1, 2) d;
+SELECT deltaflow.run('lanes', 'lanes_then', NULL, NULL, '{"entry": "history"}', '{"lane": 3}');
+
 -- a partitioned target with a default of its own, and a view as the source
 CREATE TABLE parted (LIKE stats_day, loaded bool DEFAULT true) PARTITION BY RANGE (window_start);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2020-01-01') TO ('2020-01-01 01:00');

@@ -6,7 +6,7 @@
  * parameter values to put in the place of the definition's own.  What goes out: the
  * definition's answer over that range, in the place of what the target held for it.
  *
- *		definition -> parameters -> flat query -> range -> other source
+ *		definition -> flattened -> parameters -> range -> other source
  *					-> planner (parallel plans allowed)
  *					-> a new target: straight into it
  *					-> else: tuplestore -> DELETE the range, INSERT the rows
@@ -74,14 +74,16 @@ tick_condition(void)
 static BatchQuery
 build_query(const ViewRow *view, const TimeRange *range, const SourceChange *change, Jsonb *params)
 {
-	Query	   *query = substitute_params(view_definition(view->batch), params);
 	Definition *definition;
 	BatchQuery	batch;
-	ViewRefusal *refusal = view_analyse(copyObject(query), &batch.spec);
+	ViewRefusal *refusal = definition_flatten(view_definition(view->batch), &definition);
 	List	   *conditions = list_make1(tick_condition());
 
 	if (refusal == NULL)
-		refusal = definition_flatten(query, &definition);
+	{
+		definition = substitute_params(definition, params);
+		refusal = definition_analyse(definition_copy(definition), &batch.spec);
+	}
 	if (refusal != NULL)
 		view_refusal_raise(refusal);
 	range_check(batch.spec, range);

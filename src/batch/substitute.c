@@ -2,10 +2,11 @@
  * substitute.c
  *		The same definition over another relation, with other parameter values.
  *
- * What comes in: the analysed query of a definition.  What goes out: the same tree
- * with its parameters and its one relation exchanged.  Everything else, types,
- * casts, functions and collations, stays as analysed, so that the answer over a
- * history table means exactly what the live view means.
+ * What comes in: a flattened definition, with the plain views that it reads expanded.
+ * What goes out: its expressions with parameters exchanged, wherever they were written,
+ * and then a query of them over the relation.  Everything else, types, casts, functions
+ * and collations, stays as analysed, so that the answer over a history table means
+ * exactly what the live view means.
  *
  * Columns are matched by name, since a history table rarely has the same column
  * numbers.  Privileges are the current user's, not the view owner's: run() is an
@@ -119,6 +120,8 @@ names_quoted(List *names)
 	return text.data;
 }
 
+static Node *param_mutator(Node *node, void *arg);
+
 /* The value given for a parameter as a constant of the default's type, or the default. */
 static Node *
 param_value(FuncExpr *call, ParamContext *context)
@@ -140,7 +143,7 @@ param_value(FuncExpr *call, ParamContext *context)
 	context->seen = lappend(context->seen, TextDatumGetCString(name->constvalue));
 	given = object_member(context->params, llast(context->seen));
 	if (given == NULL)
-		return fallback;
+		return param_mutator(fallback, context);
 	getTypeInputInfo(type, &input, &ioparam);
 	get_typlenbyval(type, &length, &by_value);
 	return (Node *) makeConst(type, typmod, exprCollation(fallback), length,
@@ -148,7 +151,7 @@ param_value(FuncExpr *call, ParamContext *context)
 							  false, by_value);
 }
 
-/* Replaces calls of deltaflow.param in queries and expressions. */
+/* Replaces calls of deltaflow.param in expressions; also within another's default. */
 static Node *
 param_mutator(Node *node, void *arg)
 {
@@ -158,23 +161,21 @@ param_mutator(Node *node, void *arg)
 		return NULL;
 	if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcid == context->function)
 		return param_value((FuncExpr *) node, context);
-	if (IsA(node, Query))
-		return (Node *) query_tree_mutator((Query *) node, param_mutator, arg, 0);
 	return expression_tree_mutator(node, param_mutator, arg);
 }
 
-Query *
-substitute_params(Query *definition, Jsonb *params)
+Definition *
+substitute_params(const Definition *definition, Jsonb *params)
 {
 	Oid			types[] = {TEXTOID, ANYELEMENTOID};
 	ParamContext context = {0};
-	Query	   *result;
+	Definition *result;
 	ListCell   *cell;
 
 	context.function = LookupFuncName(list_make2(makeString("deltaflow"), makeString("param")),
 									  2, types, false);
 	context.params = params;
-	result = query_tree_mutator(definition, param_mutator, &context, 0);
+	result = definition_mutate(definition, param_mutator, &context);
 	foreach(cell, object_names(params, "params"))
 	{
 		char	   *name = lfirst(cell);
@@ -288,19 +289,6 @@ has_window_entry(const Definition *definition)
 	return definition->window != NULL && !has_sessions(definition);
 }
 
-/* A window function's call for a query of its own. */
-static WindowCall *
-copy_window(const WindowCall *window)
-{
-	WindowCall *copy = palloc(sizeof(WindowCall));
-
-	*copy = *window;
-	copy->time = copyObject(window->time);
-	copy->args = copyObject(window->args);
-	copy->partition = copyObject(window->partition);
-	return copy;
-}
-
 /* LATERAL deltaflow.hop(...) or cumulate: the range table entry that is WINDOW_VARNO. */
 static RangeTblEntry *
 window_entry(const WindowCall *window)
@@ -366,7 +354,7 @@ substitute_source(const Definition *definition, List *conditions, Oid relid)
 	SourceContext context;
 	RangeTblEntry *rte;
 	Query	   *query;
-	WindowCall *sessions = has_sessions(definition) ? copy_window(definition->window) : NULL;
+	WindowCall *sessions = has_sessions(definition) ? definition_copy(definition)->window : NULL;
 	Bitmapset  *columns = NULL;
 
 	context.old_source = table_open(definition->source_relid, AccessShareLock);

@@ -15,7 +15,7 @@
  * object, NULL: none) gives the name; ERROR when it names a parameter that the
  * definition has not.
  */
-extern Query *substitute_params(Query *definition, Jsonb *params);
+extern Definition *substitute_params(const Definition *definition, Jsonb *params);
 
 /*
  * The query of a flattened definition over a relation of the same shape as its

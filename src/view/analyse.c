@@ -485,21 +485,26 @@ analyse_definition(Analysis *analysis)
 	}
 }
 
+/* Entry point: see definition.h. */
+ViewRefusal *
+definition_analyse(Definition *definition, ViewSpec **spec)
+{
+	Analysis	analysis = {.definition = definition};
+
+	analysis.spec = palloc0(sizeof(ViewSpec));
+	analysis.spec->source_relid = definition->source_relid;
+	analyse_definition(&analysis);
+	*spec = analysis.refusal == NULL ? analysis.spec : NULL;
+	return analysis.refusal;
+}
+
 /* Entry point: see view_spec.h. */
 ViewRefusal *
 view_analyse(Query *query, ViewSpec **spec)
 {
-	Analysis	analysis = {0};
-	ViewRefusal *refusal = definition_flatten(query, &analysis.definition);
+	Definition *definition;
+	ViewRefusal *refusal = definition_flatten(query, &definition);
 
 	*spec = NULL;
-	if (refusal != NULL)
-		return refusal;
-
-	analysis.spec = palloc0(sizeof(ViewSpec));
-	analysis.spec->source_relid = analysis.definition->source_relid;
-	analyse_definition(&analysis);
-	if (analysis.refusal == NULL)
-		*spec = analysis.spec;
-	return analysis.refusal;
+	return refusal != NULL ? refusal : definition_analyse(definition, spec);
 }

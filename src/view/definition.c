@@ -454,6 +454,47 @@ flatten(const Query *query, const Scope *outer, bool outermost, Definition *defi
 	return level.refusal;
 }
 
+/* The window's expressions mutated. */
+static WindowCall *
+mutate_window(const WindowCall *window, Node *(*mutator) (Node *node, void *arg), void *arg)
+{
+	WindowCall *copy = palloc(sizeof(WindowCall));
+
+	*copy = *window;
+	copy->time = (Expr *) mutator((Node *) window->time, arg);
+	copy->args = (List *) mutator((Node *) window->args, arg);
+	copy->partition = (List *) mutator((Node *) window->partition, arg);
+	return copy;
+}
+
+Definition *
+definition_mutate(const Definition *definition, Node *(*mutator) (Node *node, void *arg), void *arg)
+{
+	Definition *copy = palloc(sizeof(Definition));
+
+	*copy = *definition;
+	if (definition->window != NULL)
+		copy->window = mutate_window(definition->window, mutator, arg);
+	copy->quals = (List *) mutator((Node *) definition->quals, arg);
+	copy->tlist = (List *) mutator((Node *) definition->tlist, arg);
+	copy->group_clause = copyObject(definition->group_clause);
+	copy->having = mutator(definition->having, arg);
+	copy->also_read = bms_copy(definition->also_read);
+	return copy;
+}
+
+static Node *
+copy_node(Node *node, void *arg)
+{
+	return copyObject(node);
+}
+
+Definition *
+definition_copy(const Definition *definition)
+{
+	return definition_mutate(definition, copy_node, NULL);
+}
+
 /* Entry point: see definition.h. */
 ViewRefusal *
 definition_flatten(const Query *query, Definition **definition)

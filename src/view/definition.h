@@ -47,4 +47,14 @@ extern bool window_function_kind(Oid function, WindowCallKind *kind);
 /* NULL, or why the definition does not come down to one source.  Checks SELECT privileges on the way. */
 extern ViewRefusal *definition_flatten(const Query *query, Definition **definition);
 
+/* The spec of a flattened definition, which is used up.  NULL, or why it cannot be kept. */
+extern ViewRefusal *definition_analyse(Definition *definition, ViewSpec **spec);
+
+/*
+ * A copy, and one with every expression replaced by mutator(expression, arg), which is
+ * given expressions one by one or in lists.
+ */
+extern Definition *definition_copy(const Definition *definition);
+extern Definition *definition_mutate(const Definition *definition, Node *(*mutator) (Node *node, void *arg), void *arg);
+
 #endif							/* DELTAFLOW_VIEW_DEFINITION_H */
