@@ -68,5 +68,15 @@ SELECT deltaflow.create_view('v', 'SELECT s, max(upper(s)) FROM (SELECT deltaflo
 SELECT deltaflow.create_view('v', 'SELECT s, count(*) FROM (SELECT price, deltaflow.session(date_time, ''1 s'') OVER (ORDER BY date_time) AS s FROM bid) b WHERE price > 1 GROUP BY s');
 SELECT deltaflow.create_view('v', 'WITH a AS (SELECT price, deltaflow.session(date_time, ''1 s'') OVER (ORDER BY date_time) AS s FROM bid), b AS (SELECT s FROM a WHERE price > 1) SELECT s, count(*) FROM b GROUP BY s');
 
+-- retain: not before a row for the session is late, and only where the session is shown
+SELECT deltaflow.create_view('v', 'SELECT s, count(*) FROM (SELECT deltaflow.session(date_time, ''1 s'') OVER (ORDER BY date_time) AS s FROM bid) b GROUP BY s', lateness => '1 hour', options => '{"retain": "59 min"}');
+SELECT deltaflow.create_view('v', 'SELECT bidder, count(*) FROM (SELECT bidder, deltaflow.session(date_time, ''1 s'') OVER (PARTITION BY bidder ORDER BY date_time) AS s FROM bid) b GROUP BY bidder, s', options => '{"retain": "1 hour"}');
+SELECT deltaflow.create_view('v', 'SELECT bidder, count(*) FROM bid GROUP BY bidder, date_trunc(''hour'', date_time)', options => '{"retain": "1 hour"}');
+SELECT deltaflow.create_view('kept', 'SELECT bidder, upper(s) AS ended, count(*) FROM (SELECT bidder, deltaflow.session(date_time, ''1 s'') OVER (PARTITION BY bidder ORDER BY date_time) AS s FROM bid) b GROUP BY bidder, s', options => '{"retain": "1 hour"}');
+\d kept_state
+-- a view that was made without it
+SELECT deltaflow.create_view('kept_later', 'SELECT bidder, count(*) FROM (SELECT bidder, deltaflow.session(date_time, ''1 s'') OVER (PARTITION BY bidder ORDER BY date_time) AS s FROM bid) b GROUP BY bidder, s', lateness => '1 hour');
+SELECT deltaflow.set_view_options('kept_later', '{"retain": "1 hour"}');
+
 DROP VIEW bids_per_session;
 SELECT relname FROM pg_class WHERE relname LIKE 'bids_per_session%';

@@ -42,6 +42,7 @@
 #include "compat.h"
 #include "view/session_window.h"
 #include "view/window_key.h"
+#include "view/window_output.h"
 #include "window/span.h"
 
 Timestamp
@@ -260,64 +261,6 @@ range_over_column(const ViewSpec *spec, const TimeRange *range, const char *colu
 	return range_over_expression(spec, range, quote_identifier(column));
 }
 
-/* The column of the output that is this expression, after an alias; NULL: there is none. */
-static char *
-output_expression(const ViewSpec *spec, const char *alias, const Expr *expr)
-{
-	ListCell   *cell;
-
-	foreach(cell, spec->output_tlist)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, cell);
-
-		if (!entry->resjunk && equal(entry->expr, expr))
-			return psprintf("%s%s%s", alias ? alias : "", alias ? "." : "", quote_identifier(entry->resname));
-	}
-	return NULL;
-}
-
-/* A session is shown by one of its bounds, or whole. */
-static char *
-session_output(const ViewSpec *spec, const char *alias, bool end)
-{
-	Expr	   *range = session_window_range(spec);
-	char	   *shown = output_expression(spec, alias, session_window_bound(spec, range, end));
-
-	if (shown != NULL)
-		return shown;
-	shown = output_expression(spec, alias, range);
-	return shown == NULL ? NULL : psprintf("pg_catalog.%s(%s)", end ? "upper" : "lower", shown);
-}
-
-/* The column of the output that is this Var. */
-static char *
-output_column(const ViewSpec *spec, const char *alias, int varno, AttrNumber attno)
-{
-	ListCell   *cell;
-
-	foreach(cell, spec->output_tlist)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, cell);
-
-		if (!entry->resjunk && IsA(entry->expr, Var) &&
-			((Var *) entry->expr)->varno == varno && ((Var *) entry->expr)->varattno == attno)
-			return psprintf("%s%s%s", alias ? alias : "", alias ? "." : "", quote_identifier(entry->resname));
-	}
-	return NULL;
-}
-
-char *
-window_output(const ViewSpec *spec, const char *alias, bool end)
-{
-	if (spec->window.kind == WINDOW_SESSION)
-		return session_output(spec, alias, end);
-	if (spec->window.kind == WINDOW_PANES)
-		return output_column(spec, alias, WINDOW_VARNO, end ? 2 : 1);
-	if (spec->window.kind == WINDOW_NONE || end)
-		return NULL;
-	return output_column(spec, alias, 1, spec->keys[spec->window.key].column.attnum);
-}
-
 /* Windows that begin in the range, told by where they end. */
 static char *
 range_over_end(const ViewSpec *spec, const TimeRange *range, const char *end)
@@ -367,15 +310,40 @@ range_limit_kept(const ViewSpec *spec, Timestamp horizon, TimeRange *range)
 	return !range->has_until || range->since <= range->until;
 }
 
+char *
+range_over_kept_output(const ViewSpec *spec, Timestamp horizon, TimeRange *range)
+{
+	char	   *shown;
+	char	   *condition;
+
+	if (spec->window.kind != WINDOW_SESSION || TIMESTAMP_IS_NOBEGIN(horizon))
+	{
+		if (!range_limit_kept(spec, horizon, range))
+			return NULL;
+		condition = range_over_output(spec, range);
+		return condition == NULL ? pstrdup("") : condition;
+	}
+	condition = range_over_output(spec, range);
+	shown = window_output(spec, NULL, true);
+	if (condition == NULL)
+		return pstrdup("");
+	/* where the end is not shown, those that begin behind the horizon; rows without a time are of no session that ends */
+	return psprintf("%s %s (%s OPERATOR(pg_catalog.%s) %s) IS NOT FALSE", condition, *condition == '\0' ? "WHERE" : "AND",
+					shown != NULL ? shown : window_output(spec, NULL, false), shown != NULL ? ">" : ">=",
+					range_literal(horizon, spec->window.time_type));
+}
+
 void
 range_check_kept(const ViewSpec *spec, Timestamp horizon, TimeRange *range)
 {
 	TimestampTz kept = horizon_instant(spec, horizon);
+	bool		sessions = spec->window.kind == WINDOW_SESSION;
 
 	if (!TIMESTAMP_IS_NOBEGIN(horizon) &&
 		((range->has_since && range->since < kept) || (range->has_until && range->until < kept)))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				sessions ? errmsg("sessions that end before %s are not kept any more", timestamptz_to_str(kept)) :
 				errmsg("windows that begin before %s are not kept any more", timestamptz_to_str(kept)),
 				errdetail("The view's option retain has removed them."),
 				errhint("Give that time as \"since\", or run the definition into a table with deltaflow.run."));

@@ -39,11 +39,18 @@ extern TimeRange range_of_windows(const ViewSpec *spec, const TimeRange *range);
 
 /*
  * The part of the range in which windows are kept: those that begin before the horizon
- * (on the view's own scale; DT_NOBEGIN: none) were removed.  The first is an ERROR when
- * the range asks for such windows; the second is false when nothing is left.
+ * (on the view's own scale; DT_NOBEGIN: none) were removed, and sessions that end at or
+ * before it.  The first is an ERROR when the range asks for such windows; the second is
+ * false when nothing is left.
  */
 extern void range_check_kept(const ViewSpec *spec, Timestamp horizon, TimeRange *range);
 extern bool range_limit_kept(const ViewSpec *spec, Timestamp horizon, TimeRange *range);
+
+/*
+ * The condition over rows of the live or batch view for those of the range (see
+ * range_over_output) that are kept; NULL when none is, "" for all.
+ */
+extern char *range_over_kept_output(const ViewSpec *spec, Timestamp horizon, TimeRange *range);
 
 /*
  * The condition over rows that carry the window's (the pane's) start in this column,
@@ -59,12 +66,6 @@ extern char *range_over_output(const ViewSpec *spec, const TimeRange *range);
 
 /* The bound as a value of the view's time type. */
 extern Timestamp range_bound(const ViewSpec *spec, TimestampTz bound);
-
-/*
- * The window's start (or end) as SQL over rows of the live or batch view that go by
- * this alias (NULL: none); NULL when the view does not show it.
- */
-extern char *window_output(const ViewSpec *spec, const char *alias, bool end);
 
 /* A time as a quoted SQL literal of timestamptz or timestamp. */
 extern char *range_literal(Timestamp at, Oid type);

@@ -35,6 +35,7 @@
 #include "compat.h"
 #include "fdw/bounds.h"
 #include "fdw/topic.h"
+#include "view/window_output.h"
 
 #define LATE_NAME "deltaflow_late"
 
@@ -126,12 +127,11 @@ reason_expression(const ViewSpec *spec, const char *side)
 					session ? "time" : "window", LATE_NAME, window.data, unknown);
 }
 
-/* The comparison, as one statement. */
+/* The comparison of the rows that satisfy a condition, as one statement. */
 static char *
-comparison(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
+comparison(const ViewRow *view, const ViewSpec *spec, const char *condition)
 {
 	Columns		columns = view_columns(view->live);
-	char	   *condition = live_rows_condition(spec, range);
 	StringInfoData sql;
 
 	initStringInfo(&sql);
@@ -225,9 +225,11 @@ batch_reconcile(const ViewRow *view, const TimeRange *wanted, ReturnSetInfo *res
 	Identity	before = identity_become(GetUserId(), view->pinned);
 	ViewSpec   *spec = live_rows_spec(view);
 	bool		topic = is_topic(spec->source_relid);
+	char	   *condition;
 
 	range_check(spec, &range);
-	if (!range_limit_kept(spec, view->horizon, &range))
+	condition = range_over_kept_output(spec, view->horizon, &range);
+	if (condition == NULL)
 	{
 		identity_restore(before);
 		return;
@@ -236,7 +238,7 @@ batch_reconcile(const ViewRow *view, const TimeRange *wanted, ReturnSetInfo *res
 	register_late_rows(view);
 	if (topic)
 		bound_topic_scan(view, spec);
-	if (SPI_execute(comparison(view, spec, &range), true, 0) != SPI_OK_SELECT)
+	if (SPI_execute(comparison(view, spec, condition), true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not compare a view with its definition");
 	if (topic)
 		scan_bounds_clear();

@@ -85,7 +85,7 @@ typedef struct ViewRow
 	char	   *last_error;
 	char	   *hint;
 	FillPoint	fill;			/* of STATE_BACKFILLING */
-	TimestampTz horizon;		/* windows that begin before it are not kept; DT_NOBEGIN: all are */
+	TimestampTz horizon;		/* windows that begin before it, sessions that end by it are not kept; DT_NOBEGIN: all are */
 } ViewRow;
 
 /* pipeline.c */

@@ -205,6 +205,16 @@ views_columns(const Pipeline *pipeline)
 	return columns;
 }
 
+/* What the view may keep, as of this epoch. */
+static void
+set_caps(const Pipeline *pipeline, PipelineView *view)
+{
+	const ViewSettings *settings = &view->settings;
+	ViewCaps	caps = {settings->max_open_windows, settings->max_groups, settings->max_state_bytes};
+
+	live_view_set_caps(view->live, &caps, pipeline->row->watermark);
+}
+
 /* Records views that failed in an earlier attempt, and starts the others from what is committed. */
 void
 views_begin(Pipeline *pipeline)
@@ -221,6 +231,8 @@ views_begin(Pipeline *pipeline)
 			memcpy(view->now, view->committed, sizeof(PositionRow) * pipeline->npartitions);
 		view->fill_now = view->fill_committed;
 		view->filled_now = false;
+		if (view->live != NULL)
+			set_caps(pipeline, view);
 		if (view->filling && !FullTransactionIdIsValid(view->fill_now.xid))
 			fill_begin(pipeline, view);
 	}
@@ -314,24 +326,14 @@ views_fold(Pipeline *pipeline)
 	pipeline->attempt.stage = STAGE_NONE;
 }
 
-/* What the view may keep, as of this epoch. */
-static void
-set_caps(const Pipeline *pipeline, PipelineView *view)
-{
-	const ViewSettings *settings = &view->settings;
-	ViewCaps	caps = {settings->max_open_windows, settings->max_groups, settings->max_state_bytes};
-
-	live_view_set_caps(view->live, &caps, pipeline->row->watermark);
-}
-
 /* Removes a slice of the windows that are older than the view retains. */
 static void
 expire(Pipeline *pipeline, PipelineView *view)
 {
 	if (view->settings.retain == VIEW_RETAIN_ALL || view->filling)
 		return;
-	view->expiring = !live_view_expire(view->live, pipeline->row->watermark, view->settings.retain,
-									   EXPIRE_ROWS, &view->horizon);
+	view->expiring = !live_view_expire(view->live, pipeline->row->watermark, view->row->lateness,
+									   view->settings.retain, EXPIRE_ROWS, &view->horizon);
 }
 
 /* Writes what was folded, with a slice of what is older in views being filled, and counts late rows. */
@@ -348,7 +350,6 @@ views_write(Pipeline *pipeline)
 			continue;
 		pipeline->attempt.view = view;
 		before = identity_become(view->owner, view->row->pinned);
-		set_caps(pipeline, view);
 		if (view->filling)
 			fill_slice(pipeline, view);
 		live_view_write(view->live);

@@ -10,6 +10,8 @@
  *	 open windows	starts of windows that are not closed, in a hash: counted from the
  *					newest stored one down when the view is opened, then kept by what
  *					is added; those closed are taken out when there seem to be too many
+ *	 open sessions	those of a key that are not final, looked at when it gets one more
+ *					(session_fold.c): each key has windows of its own
  *	 groups			the server's estimate of rows when they are first counted, then what is
  *					added and removed
  *	 bytes			blocks of the state table and its index
@@ -67,16 +69,18 @@ caps_forget(LiveView *view)
 		windows_destroy(view->open_windows);
 	view->open_windows = NULL;
 	view->removed_to = DT_NOBEGIN;
+	view->walked = false;
+	view->passed_last = DT_NOEND;
+	view->crowded = false;
 }
 
 /* ---- open windows ---- */
 
 /* Whether windows are counted: those of a view in which none closes are not open, but history. */
-static bool
-counts_windows(const LiveView *view)
+bool
+caps_count_windows(const LiveView *view)
 {
-	return view->caps.open_windows > 0 && view->windowed && view->sessions == NULL &&
-		window_limits_has_lateness(view->limits);
+	return view->caps.open_windows > 0 && view->windowed && window_limits_has_lateness(view->limits);
 }
 
 /* Counts a window unless it is closed; false when it is. */
@@ -129,7 +133,7 @@ caps_added(LiveView *view, FoldGroup **groups, int64 n)
 {
 	if (view->stored_groups >= 0)
 		view->stored_groups += n;
-	if (!counts_windows(view))
+	if (!caps_count_windows(view) || view->sessions != NULL)
 		return;
 	if (view->open_windows == NULL)
 		count_stored(view);
@@ -152,10 +156,24 @@ allow_more(const LiveView *view, const char *option, int64 cap)
 					name, option, cap < PG_INT64_MAX / 10 ? cap * 10 : PG_INT64_MAX, name);
 }
 
+/* Sessions are counted where they are made. */
+static void
+check_sessions(LiveView *view)
+{
+	if (!view->crowded)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("view has more than " INT64_FORMAT " open sessions of one key", view->caps.open_windows),
+			 errdetail("The watermark is too far behind the newest rows, the gap is too short, or event times are wrong."),
+			 errhint("SELECT * FROM deltaflow.watermarks shows what holds the watermark. %s",
+					 allow_more(view, "max_open_windows", view->caps.open_windows))));
+}
+
 static void
 check_windows(LiveView *view)
 {
-	if (!counts_windows(view))
+	if (!caps_count_windows(view))
 		return;
 	if (view->open_windows == NULL)
 		count_stored(view);
@@ -230,7 +248,10 @@ caps_check(LiveView *view)
 {
 	StateTableParts parts = state_table_parts(live_view_table(view));
 
-	check_windows(view);
+	if (view->sessions != NULL)
+		check_sessions(view);
+	else
+		check_windows(view);
 	check_groups(view, parts.relation);
 	check_bytes(view, &parts);
 }

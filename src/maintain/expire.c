@@ -80,19 +80,15 @@ is_expired(void *arg, TimestampTz start)
 							expiry->watermark);
 }
 
-bool
-live_view_expire(LiveView *view, TimestampTz watermark, int64 retain, int64 max_rows, TimestampTz *horizon)
+/* Removes groups of windows that do not move. */
+static bool
+expire_windows(LiveView *view, TimestampTz watermark, int64 retain, int64 max_rows, TimestampTz *horizon)
 {
 	Expiry		expiry = {view, watermark, retain};
-	MemoryContext old;
 	TimestampTz last;
-	int64		removed;
+	int64		removed = window_table_remove(live_view_table(view), view->spec, view->removed_to, max_rows,
+											  is_expired, &expiry, &last);
 
-	if (!view->windowed || view->sessions != NULL || TIMESTAMP_NOT_FINITE(watermark))
-		return true;
-	old = MemoryContextSwitchTo(view->epoch_context);
-	removed = window_table_remove(live_view_table(view), view->spec, view->removed_to, max_rows,
-								  is_expired, &expiry, &last);
 	if (removed > 0)
 	{
 		CommandCounterIncrement();
@@ -100,7 +96,23 @@ live_view_expire(LiveView *view, TimestampTz watermark, int64 retain, int64 max_
 		view->stored_groups -= removed;
 		*horizon = border_behind(view, last);
 	}
+	return removed < max_rows;
+}
+
+bool
+live_view_expire(LiveView *view, TimestampTz watermark, const Interval *lateness, int64 retain, int64 max_rows,
+				 TimestampTz *horizon)
+{
+	MemoryContext old;
+	bool		done;
+
+	if (!view->windowed || TIMESTAMP_NOT_FINITE(watermark))
+		return true;
+	old = MemoryContextSwitchTo(view->epoch_context);
+	done = view->sessions != NULL ?
+		session_view_expire(view, watermark, lateness, retain, max_rows, horizon) :
+		expire_windows(view, watermark, retain, max_rows, horizon);
 	MemoryContextSwitchTo(old);
 	live_view_release_table(view);
-	return removed < max_rows;
+	return done;
 }

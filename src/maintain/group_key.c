@@ -127,19 +127,20 @@ key_part_bits(KeyPart *part, Datum value)
 	return part->type.by_value ? (uint64) value : image_hash(part->type, value);
 }
 
-/* Takes the key out of an input row: see the header. */
-uint32
-group_keys_read(const GroupKeys *keys, const Datum *input, const bool *input_null,
-				Datum *values, bool *nulls)
+/* Takes the key out of an input row, or of a row of the state table: inlined for each. */
+static pg_attribute_always_inline uint32
+read_keys(const GroupKeys *keys, const Datum *input, const bool *input_null, bool stored,
+		  Datum *values, bool *nulls)
 {
 	uint64		hash = UINT64CONST(0x9e3779b97f4a7c15);
 
 	for (int i = 0; i < keys->nparts; i++)
 	{
 		KeyPart    *part = &keys->parts[i];
-		Datum		value = input[part->input];
+		int			column = stored ? part->attnum - 1 : part->input;
+		Datum		value = input[column];
 
-		nulls[i] = input_null[part->input];
+		nulls[i] = input_null[column];
 		if (unlikely(nulls[i]))
 		{
 			values[i] = (Datum) 0;
@@ -154,6 +155,22 @@ group_keys_read(const GroupKeys *keys, const Datum *input, const bool *input_nul
 		hash = hash_stir(hash, key_part_bits(part, value));
 	}
 	return (uint32) (hash ^ (hash >> 29));
+}
+
+/* Takes the key out of an input row: see the header. */
+uint32
+group_keys_read(const GroupKeys *keys, const Datum *input, const bool *input_null,
+				Datum *values, bool *nulls)
+{
+	return read_keys(keys, input, input_null, false, values, nulls);
+}
+
+/* Takes the key out of a stored row: see the header. */
+uint32
+group_keys_read_stored(const GroupKeys *keys, const Datum *columns, const bool *isnull,
+					   Datum *values, bool *nulls)
+{
+	return read_keys(keys, columns, isnull, true, values, nulls);
 }
 
 /* Equality for keys that are not all plain integers. */

@@ -51,6 +51,10 @@ extern GroupKeys *group_keys_create(const ViewSpec *spec);
 extern uint32 group_keys_read(const GroupKeys *keys, const Datum *input, const bool *input_null,
 							  Datum *values, bool *nulls);
 
+/* The same of a row of the state table, by attnum - 1. */
+extern uint32 group_keys_read_stored(const GroupKeys *keys, const Datum *columns, const bool *isnull,
+									 Datum *values, bool *nulls);
+
 /* The order of the state table's index, NULLs last. */
 extern int	group_keys_compare(const GroupKeys *keys, const Datum *a, const bool *a_null,
 							   const Datum *b, const bool *b_null);

@@ -68,7 +68,7 @@ extern int64 live_view_write(LiveView *view);
  */
 typedef struct ViewCaps
 {
-	int64		open_windows;	/* not closed yet; of views whose windows close */
+	int64		open_windows;	/* not closed yet, of views whose windows close; of any one key's sessions */
 	int64		groups;			/* rows of the state table, by the server's estimate and what was added since */
 	int64		state_bytes;	/* state table and its index */
 } ViewCaps;
@@ -77,11 +77,12 @@ extern void live_view_set_caps(LiveView *view, const ViewCaps *caps, TimestampTz
 
 /*
  * Removes stored groups of windows whose end + retain <= watermark, the oldest first,
- * at most max_rows; the groups must be late for all rows.  After live_view_write, and
- * not while old rows are being folded.  False: there may be more.  *horizon becomes the
- * border at and behind which windows are still complete, when anything was removed.
+ * at most max_rows; the groups must be late for all rows (sessions wait until they are
+ * final).  After live_view_write, and not while old rows are being folded.  False: there
+ * may be more.  When anything was removed, *horizon becomes the border at and behind
+ * which windows begin that are still complete; sessions are that end behind it.
  */
-extern bool live_view_expire(LiveView *view, TimestampTz watermark, int64 retain, int64 max_rows,
+extern bool live_view_expire(LiveView *view, TimestampTz watermark, const Interval *lateness, int64 retain, int64 max_rows,
 							 TimestampTz *horizon);
 
 /* Forgets everything folded and cached: after an abort, or when somebody else wrote the state. */

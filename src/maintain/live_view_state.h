@@ -40,6 +40,9 @@ struct LiveView
 	double		stored_groups;	/* -1: not estimated yet */
 	struct windows_hash *open_windows;	/* NULL: not counted yet */
 	TimestampTz removed_to;		/* groups of older windows than this are removed; DT_NOBEGIN: not known */
+	bool		walked;			/* of sessions: those that began before it were looked at, */
+	TimestampTz passed_last;	/* and this is the least last time of those left */
+	bool		crowded;		/* some key has more open sessions than the cap */
 
 	/* the epoch */
 	int64		epoch;
@@ -82,6 +85,7 @@ extern void live_view_sort_by_tid(FoldGroup **groups, int64 n);
 extern void caps_forget(LiveView *view);
 extern void caps_added(LiveView *view, FoldGroup **groups, int64 n);
 extern void caps_check(LiveView *view);
+extern bool caps_count_windows(const LiveView *view);
 
 /* expire.c: when the last window that a group is part of ends */
 extern TimestampTz live_view_last_end(LiveView *view, TimestampTz start);
@@ -92,5 +96,9 @@ extern void session_view_learn(LiveView *view, StateTable *table);
 extern void session_view_find(LiveView *view, const RowBatch *rows);
 extern int64 session_view_write(LiveView *view);
 extern void session_view_shrink(LiveView *view);
+
+/* session_expire.c: as live_view_expire(), in the epoch's context */
+extern bool session_view_expire(LiveView *view, TimestampTz watermark, const Interval *lateness, int64 retain, int64 max_rows,
+								TimestampTz *horizon);
 
 #endif							/* DELTAFLOW_MAINTAIN_LIVE_VIEW_STATE_H */

@@ -464,6 +464,8 @@ forget_sessions(SessionCache *cache, SessionKey *key, TimestampTz upto)
 	}
 	if (gap_below)
 		key->known_above = false;
+	if (kept < key->n)
+		key->whole = false;
 	key->n = kept;
 	key->newest = kept > 0 ? key->sessions[kept - 1] : NULL;
 }
@@ -485,6 +487,44 @@ forget_key(SessionCache *cache, SessionKey *key)
 	release_keys(cache->partition, key->keys, session_key_nulls(cache, key));
 	pfree(key);
 	return true;
+}
+
+/* A stored session was removed.  What was known of the space on both its sides is known of both together. */
+static void
+remove_session(SessionCache *cache, SessionKey *key, int i)
+{
+	FoldGroup  *session = key->sessions[i];
+	bool		known_below = (session->flags & SESSION_KNOWN_BELOW) != 0;
+
+	Assert(!(session->flags & GROUP_DIRTY));
+	if (i < key->n - 1 && !known_below)
+		key->sessions[i + 1]->flags &= ~SESSION_KNOWN_BELOW;
+	else if (i == key->n - 1)
+		key->known_above &= known_below;
+	free_session(cache, session);
+	key->n--;
+	memmove(key->sessions + i, key->sessions + i + 1, (key->n - i) * sizeof(FoldGroup *));
+	key->newest = key->n > 0 ? key->sessions[key->n - 1] : NULL;
+}
+
+/* Removes one session: see the header. */
+void
+session_cache_remove(SessionCache *cache, const Datum *keys, const bool *nulls, uint32 hash, TimestampTz first)
+{
+	KeySlot    *slot;
+	int			i;
+
+	cache->probe_keys = keys;
+	cache->probe_nulls = nulls;
+	slot = sessions_lookup_hash(cache->table, NULL, hash);
+	if (slot == NULL)
+		return;
+	i = session_cache_position(cache, slot->key, first) - 1;
+	if (i < 0 || session_first(cache, slot->key->sessions[i]) != first)
+		return;
+	remove_session(cache, slot->key, i);
+	if (slot->key->timeless == NULL && forget_key(cache, slot->key))
+		sessions_delete_item(cache->table, slot);
 }
 
 /* Forgets everything that ended up to a time; keys that have more stay in a new table. */

@@ -29,6 +29,7 @@ typedef struct SessionKey
 	int			capacity;
 	bool		known_above;	/* nothing is stored above the newest */
 	bool		known_timeless; /* nothing is stored of rows without a time but what is here */
+	bool		whole;			/* every session that was not final at some time and is stored is here */
 	FoldGroup **sessions;		/* by time; points to `single` while there is no more than one */
 	FoldGroup  *newest;			/* the last of them, NULL: none */
 	FoldGroup  *timeless;		/* of rows without a time, NULL: none */
@@ -104,6 +105,9 @@ extern void session_cache_mark_dirty(SessionCache *cache, FoldGroup *session);
 
 /* All of them have been written; absorbed ones are gone. */
 extern void session_cache_clean(SessionCache *cache);
+
+/* The row of the key's session that begins there was removed: the session goes, if it is here.  It must not be dirty. */
+extern void session_cache_remove(SessionCache *cache, const Datum *keys, const bool *nulls, uint32 hash, TimestampTz first);
 
 /*
  * Forgets sessions, none of which may be dirty, until the rest fit: those with a last

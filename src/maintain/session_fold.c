@@ -26,7 +26,7 @@
 
 #include "compat.h"
 #include "maintain/live_view_state.h"
-#include "window/span.h"
+#include "window/lateness.h"
 
 /* Makes what a view of sessions has instead of a group cache. */
 void
@@ -162,6 +162,65 @@ load_neighbours(LiveView *view, SessionKey *key, int position, TimestampTz at)
 	return position;
 }
 
+/* ---- how many sessions a key has open ---- */
+
+/* Can no row that is not late touch it? */
+static bool
+is_final(const LiveView *view, const FoldGroup *session)
+{
+	return session_is_final(session_last(session), view->sessions->gap, window_limits_late_span(view->limits), view->closed_by);
+}
+
+/* Brings those of a key's stored sessions into memory that are not final, from the newest on until there are too many. */
+static void
+load_open(LiveView *view, SessionKey *key)
+{
+	int			position = key->n;
+	TimestampTz at = DT_NOEND;
+
+	for (int64 open = 0; open <= view->caps.open_windows; open++)
+	{
+		if (!is_known(key, position))
+			position = load_neighbours(view, key, position, at);
+		if (position == 0 || is_final(view, key->sessions[position - 1]) ||
+			session_first(view->sessions, key->sessions[position - 1]) == DT_NOBEGIN)
+			break;
+		at = session_first(view->sessions, key->sessions[--position]) - 1;
+	}
+	key->whole = true;
+}
+
+/* How many are open, all being in memory: as time rises, final ones come before them. */
+static int
+count_open(const LiveView *view, const SessionKey *key)
+{
+	int			low = 0;
+	int			high = key->n;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (is_final(view, key->sessions[middle]))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return key->n - low;
+}
+
+/* A key got one more: are they too many?  Said at the end of the epoch, when it is no row's fault. */
+static void
+check_open(LiveView *view, SessionKey *key)
+{
+	/* with few in memory, few were added since the worker began */
+	if (key->n <= view->caps.open_windows / 2 || !caps_count_windows(view) || view->crowded)
+		return;
+	if (!key->whole)
+		load_open(view, key);
+	view->crowded = count_open(view, key) > view->caps.open_windows;
+}
+
 /* ---- a row's session ---- */
 
 /* The i-th and the next session become one.  Rows on their way belong to one or the other. */
@@ -184,6 +243,7 @@ new_session(LiveView *view, SessionKey *key, int position, const Datum *keys, co
 		session->flags |= SESSION_KNOWN_BELOW;
 	/* whatever was forgotten lies below */
 	mark_known(key, position + 1);
+	check_open(view, key);
 	return session;
 }
 

@@ -38,6 +38,8 @@ delete_absorbed(LiveView *view, FoldGroup **absorbed, int64 n)
 
 	live_view_sort_by_tid(stored, nstored);
 	state_table_delete(live_view_table(view), stored, nstored);
+	if (view->stored_groups >= nstored)
+		view->stored_groups -= nstored;
 }
 
 /* Writes what was folded; sessions and rows removed count. */

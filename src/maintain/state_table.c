@@ -75,13 +75,19 @@ struct StateTable
 	TupleTableSlot *rows[INSERT_ROWS];	/* NULL until needed */
 };
 
+/* Is it a btree of all rows? */
+static bool
+index_is_whole(Relation index)
+{
+	return index->rd_index->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
+		RelationGetIndexPredicate(index) == NIL;
+}
+
 /* Does the index serve lookups by all keys in their order? */
 static bool
 index_serves(Relation index, const ViewSpec *spec)
 {
-	if (!index->rd_index->indisvalid || index->rd_rel->relam != BTREE_AM_OID ||
-		index->rd_index->indnkeyatts < spec->nkeys ||
-		RelationGetIndexPredicate(index) != NIL)
+	if (!index_is_whole(index) || index->rd_index->indnkeyatts < spec->nkeys)
 		return false;
 	for (int i = 0; i < spec->nkeys; i++)
 	{
@@ -199,6 +205,23 @@ StateTableParts
 state_table_parts(const StateTable *table)
 {
 	return (StateTableParts) {table->relation, table->index, table->snapshot};
+}
+
+/* An index for walks by a column. */
+Relation
+state_table_index_led_by(const StateTable *table, AttrNumber column)
+{
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(table->relation))
+	{
+		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
+
+		if (index_is_whole(index) && index->rd_index->indkey.values[0] == column)
+			return index;
+		index_close(index, NoLock);
+	}
+	return NULL;
 }
 
 /* The greatest window start stored. */

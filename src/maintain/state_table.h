@@ -61,4 +61,7 @@ typedef struct StateTableParts
 
 extern StateTableParts state_table_parts(const StateTable *table);
 
+/* The index that is led by that column, to be closed by index_close(); NULL: there is none. */
+extern Relation state_table_index_led_by(const StateTable *table, AttrNumber column);
+
 #endif							/* DELTAFLOW_MAINTAIN_STATE_TABLE_H */

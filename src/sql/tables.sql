@@ -70,7 +70,7 @@ CREATE TABLE deltaflow.view (
     last_error text,
     hint text,
     late_rows bigint NOT NULL DEFAULT 0,
-    horizon timestamptz,                -- windows that begin before it were removed (option retain), or are being
+    horizon timestamptz,                -- windows that begin before it, sessions that end by it were removed (option retain), or are being
     fill_xid xid8,                      -- backfilling from a table: rows older than this, ...
     fill_relation oid,                  -- ... in this partition and those of greater OID, ...
     fill_block bigint,                  -- ... from this block on, are still to be folded

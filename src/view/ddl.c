@@ -49,6 +49,7 @@
 #include "view/ddl.h"
 #include "view/load.h"
 #include "view/options.h"
+#include "view/retain.h"
 
 /* Settings that expressions of a definition may depend on: workers use the creator's. */
 static const char *const pinned_settings[] = {
@@ -155,7 +156,7 @@ check_options(Creation *creation)
 		creation->lateness = palloc0(sizeof(Interval));
 		creation->lateness->time = creation->options.retain;
 	}
-	view_check_retain(&creation->options, creation->lateness);
+	retain_check(&creation->options, creation->lateness);
 }
 
 /* Exactly one of query and from_view, and the latter the caller's own. */
@@ -260,11 +261,8 @@ check_lateness(const Creation *creation)
 				 errdetail("No grouping expression is date_bin or date_trunc with a constant width."),
 				 errhint("Group by date_bin('10 min', event_time, '2000-01-01') or by date_trunc('hour', event_time), or leave out lateness.")));
 	check_event_time(creation);
-	if (creation->options.retain != VIEW_RETAIN_ALL && creation->spec->window.kind == WINDOW_SESSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("option \"retain\" is not supported for sessions"),
-				 errhint("Leave it out, or group by windows of fixed length.")));
+	if (creation->options.retain != VIEW_RETAIN_ALL)
+		retain_check_shown(creation->spec);
 }
 
 /* ---- a view of that name ---- */
@@ -501,6 +499,8 @@ make_view(const Creation *creation)
 	make_batch_view(creation);
 	make_state_table(creation);
 	row.state_table = relation_oid(creation, creation->state);
+	if (creation->options.retain != VIEW_RETAIN_ALL)
+		retain_make_index(creation->spec, row.state_table);
 	run_command(live_view_sql(creation->spec, row.state_table, creation->emit_close ? creation->lateness : NULL,
 							  creation->schema, creation->live));
 	row.live = relation_oid(creation, creation->live);
@@ -554,7 +554,7 @@ view_alter_options(const ViewRow *row, const char *options)
 	stored = DirectFunctionCall2(jsonb_concat, stored, DirectFunctionCall1(jsonb_in, CStringGetDatum(options)));
 	options = DatumGetCString(DirectFunctionCall1(jsonb_out, stored));
 	settings = view_options_parse(options);
-	view_check_retain(&settings, row->lateness);
+	retain_check(&settings, row->lateness);
 	view_set_options(row->id, options);
 	pipeline_changed(row->pipeline_id);
 }

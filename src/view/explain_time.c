@@ -85,15 +85,18 @@ retain_line(const ViewRow *row, const ViewSpec *spec)
 {
 	ViewSettings settings = view_options_parse(row->options);
 	Interval	retain = {0};
+	bool		sessions = spec->window.kind == WINDOW_SESSION;
 
 	if (settings.retain == VIEW_RETAIN_ALL)
 		return NULL;
 	retain.time = settings.retain;
-	return psprintf("  Retained: %s after the end of the window%s",
+	return psprintf("  Retained: %s after the end of the %s%s",
 					DatumGetCString(DirectFunctionCall1(interval_out,
 														DirectFunctionCall1(interval_justify_hours, IntervalPGetDatum(&retain)))),
+					sessions ? "session" : "window",
 					TIMESTAMP_IS_NOBEGIN(row->horizon) ? "" :
-					psprintf("; windows that begin before %s are removed", time_text(spec, row->horizon)));
+					psprintf(sessions ? "; sessions that end by %s are removed" : "; windows that begin before %s are removed",
+							 time_text(spec, row->horizon)));
 }
 
 /* A line more, unless it is NULL. */

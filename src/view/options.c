@@ -13,7 +13,6 @@
 #include "compat.h"
 #include "fdw/option_value.h"
 #include "view/options.h"
-#include "window/lateness.h"
 
 typedef struct OptionRule
 {
@@ -170,23 +169,4 @@ view_options_equal(const char *one, const char *other)
 	ViewSettings b = view_options_parse(other);
 
 	return memcmp(&a, &b, sizeof(ViewSettings)) == 0;
-}
-
-void
-view_check_retain(const ViewSettings *options, const Interval *lateness)
-{
-	if (options->retain == VIEW_RETAIN_ALL)
-		return;
-	if (lateness == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("option \"retain\" needs a view with lateness"),
-				 errdetail("Without lateness a row of any age counts, and would begin a removed window anew."),
-				 errhint("Create the view with lateness.")));
-	if (options->retain < lateness_length(lateness))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"retain\" is shorter than lateness"),
-				 errdetail("A window cannot be removed while rows for it still count."),
-				 errhint("Retain windows for at least the lateness.")));
 }

@@ -26,7 +26,4 @@ extern void view_options_check(const char *json);
 /* Whether both mean the same. */
 extern bool view_options_equal(const char *one, const char *other);
 
-/* ERROR unless windows are retained for as long as rows for them count. */
-extern void view_check_retain(const ViewSettings *options, const Interval *lateness);
-
 #endif							/* DELTAFLOW_VIEW_OPTIONS_H */

@@ -10,7 +10,7 @@
  * its pipeline and the other views go on; what it misses meanwhile it gets when it
  * is resumed, by being filled again.
  *
- * Locks: the pipeline's row, no relation.
+ * Locks: the pipeline's row, and no relation after it.
  */
 #include "postgres.h"
 
@@ -25,6 +25,7 @@
 #include "compat.h"
 #include "ingest/epoch.h"
 #include "view/ddl.h"
+#include "view/retain.h"
 #include "worker/control.h"
 #include "worker/wake.h"
 
@@ -177,6 +178,8 @@ control_set_options(const NamedObject *object, const char *options)
 				 errmsg("\"%s\" is not a continuous view", object->pipeline->name),
 				 errhint("SELECT name FROM deltaflow.status WHERE kind = 'view' lists them.")));
 	check_owner(object);
+	view_options_check(options);
+	retain_prepare(object->view, options);
 	lock_pipeline(object);
 	view_alter_options(view_by_live(object->view->live), options);
 }

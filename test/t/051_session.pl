@@ -38,6 +38,7 @@ sql(qq{
 	SELECT deltaflow.create_ingest('bid_topic', target => 'bid');
 	SELECT deltaflow.create_view('q11', \$\$$on_table\$\$);
 	SELECT deltaflow.create_view('with_late', \$\$$on_table\$\$, lateness => '20 s');
+	SELECT deltaflow.create_view('kept', \$\$$on_table\$\$, lateness => '20 s', options => '{"retain": "20 s"}');
 	SELECT deltaflow.create_view('closed', \$\$$on_table\$\$, lateness => '20 s', emit => 'close');
 	SELECT deltaflow.create_view('q11_topic', \$\$$on_topic\$\$);
 	CREATE TABLE accepted (LIKE bid);
@@ -85,7 +86,7 @@ sub settle
 {
 	my ($when) = @_;
 
-	wait_for_rows($node, join(' AND ', 'SELECT ' . join ' AND ', map { "deltaflow.wait('$_', '10 s')" } qw(bid q11 with_late closed q11_topic)), 't', "all is consumed $when");
+	wait_for_rows($node, join(' AND ', 'SELECT ' . join ' AND ', map { "deltaflow.wait('$_', '10 s')" } qw(bid q11 with_late kept closed q11_topic)), 't', "all is consumed $when");
 }
 
 # Rows on one side only, as text.
@@ -120,6 +121,12 @@ sub check
 	return if $when =~ /recompute/;    # which takes late rows in
 	is(differences('closed', q{(SELECT * FROM with_late WHERE session_end + interval '30 s' <= (SELECT deltaflow.watermark_of('with_late_state')))}), '',
 		"final ones only, with emit => 'close' $when");
+	my $horizon = sql("SELECT coalesce(horizon, '-infinity') FROM deltaflow.view WHERE live = 'kept'::regclass");
+
+	is(differences(map { "(SELECT * FROM $_ WHERE session_end > '$horizon')" } 'kept', 'with_late'), '', "with retain, every session that ends behind the horizon is whole $when");
+	is(differences("(SELECT * FROM kept WHERE session_end <= '$horizon')", "(SELECT k.* FROM kept k JOIN with_late w ON k IS NOT DISTINCT FROM w AND k.session_end <= '$horizon')"), '',
+		"and those still there before it are no others $when");
+	is(sql("SELECT count(*) FROM deltaflow.reconcile('kept') WHERE reason NOT LIKE '%late rows%'"), '0', "reconcile leaves removed ones out $when");
 	is(sql(q{SELECT count(*) FILTER (WHERE deltaflow.is_final('with_late', session_end)) = (SELECT count(*) FROM closed) FROM with_late}), 't', "is_final knows them $when");
 	is(sql(q{
 		WITH due AS (SELECT b.part, b.off, b.date_time + interval '30 s' <= e.watermark AS late FROM bid b
@@ -146,6 +153,7 @@ check('after a restart');
 cmp_ok(sql(q{SELECT count(*) FROM deltaflow.late_rows WHERE name = 'with_late'}), '>', 10, 'rows were late');
 cmp_ok(sql(q{SELECT count(*) FROM closed}), '>', 10, 'sessions became final');
 cmp_ok(sql(q{SELECT max(bids) FROM q11}), '>', 10, 'sessions are of several rows');
+cmp_ok(sql(q{SELECT count(*) FROM kept}), '<', 0.5 * sql(q{SELECT count(*) FROM with_late}), 'with retain, old ones are gone');
 
 # a view made now is filled from what is there
 sql(qq{SELECT deltaflow.create_view('new_table', \$\$$on_table\$\$); SELECT deltaflow.create_view('new_topic', \$\$$on_topic\$\$)});
@@ -180,6 +188,9 @@ check('after recompute of a range');
 random_bids(100);
 check('after recompute and more rows');
 is(sql("SELECT deltaflow.recompute('with_late', '$since', '$until')"), '0', 'a second one changes nothing');
+
+cmp_ok(sql("SELECT deltaflow.recompute('kept')"), '>', 0, 'with retain, recompute takes in the late rows of sessions that are kept');
+is(sql("SELECT count(*) FROM deltaflow.reconcile('kept')"), '0', 'and those are as in batch then');
 
 # what a foreign hand took from the state or the source is set right, with all it hung together with
 sql("DELETE FROM with_late_state WHERE session_first >= '$since' AND session_first < '$until' AND bidder = 'b1';
