@@ -4,11 +4,15 @@
  *		it, and nothing done with the records.
  *
  *	drain BOOTSTRAP TOPIC [POLL_SIZE [NAME=VALUE]...]
+ *	drain BOOTSTRAP TOPIC --age SECONDS
  *
  * Reads all partitions from their beginning to the end seen at the start, through
  * assign() and batch polls like src/kafka/consumer.c, and prints one line:
  * records, bytes, seconds, processor seconds of all threads per million records,
  * largest resident memory.  Further arguments override librdkafka options.
+ *
+ * --age reads what arrives from now on, and tells how old the newest record read
+ * was, sampled every 5 ms: what producer and broker leave of a record's freshness.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -24,6 +28,7 @@
 #include "kafka/settings.h"
 
 #define MAX_POLL	100000
+#define SAMPLE_MS	5
 
 typedef struct Drain
 {
@@ -36,6 +41,7 @@ typedef struct Drain
 	long		bytes;
 	long		waits;
 	unsigned	sum;			/* one byte of each value, so that it is looked at */
+	int64_t		newest;			/* timestamp of a record, ms */
 } Drain;
 
 /* Tells what went wrong and ends. */
@@ -134,9 +140,9 @@ reached(Drain *drain, int32_t partition, int64_t next)
 	return 1;
 }
 
-/* Takes what is there; returns how many partitions came to their end. */
+/* Takes what is there, or waits for it; returns how many partitions came to their end. */
 static int
-take(Drain *drain, rd_kafka_message_t **messages)
+take(Drain *drain, rd_kafka_message_t **messages, int patience_ms)
 {
 	ssize_t		n = rd_kafka_consume_batch_queue(drain->queue, 0, messages, drain->poll_size);
 	int			done = 0;
@@ -144,6 +150,7 @@ take(Drain *drain, rd_kafka_message_t **messages)
 	for (ssize_t i = 0; i < n; i++)
 	{
 		rd_kafka_message_t *message = messages[i];
+		int64_t		newest;
 
 		if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
 			done += reached(drain, message->partition, message->offset);
@@ -153,6 +160,9 @@ take(Drain *drain, rd_kafka_message_t **messages)
 		{
 			drain->records++;
 			drain->bytes += message->len;
+			newest = rd_kafka_message_timestamp(message, NULL);
+			if (newest > drain->newest)
+				drain->newest = newest;
 			if (message->len > 0)
 				drain->sum += ((unsigned char *) message->payload)[message->len / 2];
 			done += reached(drain, message->partition, message->offset + 1);
@@ -165,10 +175,46 @@ take(Drain *drain, rd_kafka_message_t **messages)
 		uint64_t	count;
 
 		drain->waits++;
-		if (poll(&fd, 1, 1000) > 0 && read(drain->wakeup, &count, sizeof(count)) < 0)
+		if (poll(&fd, 1, patience_ms) > 0 && read(drain->wakeup, &count, sizeof(count)) < 0)
 			die("could not read the event descriptor", "");
 	}
 	return done;
+}
+
+static int
+compare_ages(const void *a, const void *b)
+{
+	return (*(const int *) a > *(const int *) b) - (*(const int *) a < *(const int *) b);
+}
+
+/* Reads for some seconds; tells the age of the newest record over that time. */
+static void
+watch_age(Drain *drain, rd_kafka_message_t **messages, int seconds)
+{
+	double		end = seconds_of(CLOCK_MONOTONIC) + seconds;
+	double		next = 0;
+	int			most = seconds * 1000 / SAMPLE_MS + 1;
+	int		   *ages = malloc(most * sizeof(int));
+	int			n = 0;
+
+	for (;;)
+	{
+		double		now = seconds_of(CLOCK_MONOTONIC);
+
+		if (now > end)
+			break;
+		take(drain, messages, SAMPLE_MS);
+		if (now < next || drain->newest == 0 || n == most)
+			continue;
+		ages[n++] = (int) (seconds_of(CLOCK_REALTIME) * 1000 - drain->newest);
+		next = now + SAMPLE_MS / 1000.0;
+	}
+	if (n == 0)
+		die("no record arrived", "");
+	qsort(ages, n, sizeof(int), compare_ages);
+	printf("p50 %d ms, p99 %d ms\n", ages[n / 2], ages[n * 99 / 100]);
+	fflush(stdout);
+	_exit(0);
 }
 
 int
@@ -182,9 +228,15 @@ main(int argc, char **argv)
 	double		wall;
 	double		cpu;
 	int			left = 0;
+	int			age_seconds = 0;
 
 	if (argc < 3)
-		die("usage", "drain BOOTSTRAP TOPIC [POLL_SIZE [NAME=VALUE]...]");
+		die("usage", "drain BOOTSTRAP TOPIC [POLL_SIZE [NAME=VALUE]... | --age SECONDS]");
+	if (argc == 5 && strcmp(argv[3], "--age") == 0)
+	{
+		age_seconds = atoi(argv[4]);
+		argc = 3;
+	}
 	if (argc > 3)
 		drain.poll_size = atoi(argv[3]);
 	if (drain.poll_size < 1 || drain.poll_size > MAX_POLL)
@@ -195,6 +247,12 @@ main(int argc, char **argv)
 	drain.queue = rd_kafka_queue_get_consumer(drain.handle);
 	rd_kafka_queue_io_event_enable(drain.queue, drain.wakeup, &one, sizeof(one));
 	drain.ends = offsets_of(drain.handle, argv[2], RD_KAFKA_OFFSET_END);
+	if (age_seconds > 0)
+	{
+		if (rd_kafka_assign(drain.handle, drain.ends))
+			die("could not assign", "");
+		watch_age(&drain, messages, age_seconds);
+	}
 	starts = offsets_of(drain.handle, argv[2], RD_KAFKA_OFFSET_BEGINNING);
 	for (int i = 0; i < starts->cnt; i++)
 		left += starts->elems[i].offset < drain.ends->elems[i].offset;
@@ -204,7 +262,7 @@ main(int argc, char **argv)
 	if (rd_kafka_assign(drain.handle, starts))
 		die("could not assign", "");
 	while (left > 0)
-		left -= take(&drain, messages);
+		left -= take(&drain, messages, 1000);
 	wall = seconds_of(CLOCK_MONOTONIC) - wall;
 	cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	getrusage(RUSAGE_SELF, &usage);
