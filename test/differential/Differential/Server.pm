@@ -187,13 +187,13 @@ sub restart
 {
 	my ($self, $mode) = @_;
 
+	# a server told to stop while it recovers from a crash may wait for its checkpointer for ever (15)
+	$self->wait_until_up;
 	$self->disconnect;
 	if (!eval { $self->tool("stop '$self->{dir}/c' $mode"); 1 })
 	{
-		my ($postmaster) = Deltaflow::Broker::slurp("$self->{dir}/c/data/postmaster.pid") =~ /^(\d+)/;
-
 		$self->{keep} = 1;
-		croak "the server does not stop ($mode); $self->{dir} is kept:\n" . ($postmaster ? `ps -o pid,stat,wchan:20,args --ppid $postmaster` : '');
+		croak "the server does not stop ($mode); $self->{dir} is kept: see its log";
 	}
 	$self->tool("start '$self->{dir}/c' >/dev/null");
 }
