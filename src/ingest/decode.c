@@ -116,6 +116,14 @@ refuse_future(const Pipeline *pipeline, const KafkaRecord *record, TimestampTz e
 	return true;
 }
 
+/* The same for a row of the topic that is read again, to fill a view. */
+bool
+refuse_future_row(const Pipeline *pipeline, const KafkaRecord *record,
+				  const Datum *values, const bool *isnull, Refusal *why)
+{
+	return refuse_future(pipeline, record, event_time_of(pipeline->topic, values, isnull), why);
+}
+
 /*
  * Decodes the record for everybody who reads it; *why is set when it is a row of
  * nobody.  What threw at an earlier attempt is not tried again, but may still be a row

@@ -100,11 +100,11 @@ fill_begin(Pipeline *pipeline, PipelineView *view)
 	pipeline->attempt.stage = STAGE_NONE;
 }
 
-/* Folds the batch of old rows.  Nothing old is late. */
+/* Folds the batch of old rows.  Nothing old is late; the lateness tells which windows count as open (caps.c). */
 void
 fill_fold(Pipeline *pipeline, PipelineView *view, FoldResult *result)
 {
-	live_view_fold(view->live, pipeline->old_rows, DT_NOBEGIN, NULL, result);
+	live_view_fold(view->live, pipeline->old_rows, DT_NOBEGIN, view->row->lateness, result);
 }
 
 /* Columns of a leaf by the target's numbers: where they stand there, 0 for none. */

@@ -5,7 +5,8 @@
  * A consumer of its own reads [fill_next, fill_upto) of each partition; what was
  * polled before an epoch is folded in it, counted in the view's books, and released
  * when it commits.  One view is filled at a time.  A record is a row by what this view
- * reads; when it is none it becomes a dead letter, unless it was one already.
+ * reads; when it is none it becomes a dead letter, unless it was one already.  Which
+ * event times are too far in the future (on_future) is decided by the clock as it is now.
  */
 #include "postgres.h"
 
@@ -150,12 +151,15 @@ static void
 take_record(Pipeline *pipeline, PipelineView *view, const KafkaRecord *record, PositionRow *books)
 {
 	RowBatch   *rows = pipeline->old_rows;
+	Datum	   *values = row_values(rows, rows->nrows);
+	bool	   *isnull = row_isnull(rows, rows->nrows);
 	MemoryContext before = MemoryContextSwitchTo(rows->context);
 	Refusal		why;
 
 	books->consumed++;
 	pipeline->attempt.old_record = record;
-	if (view_decode(pipeline, view, record, row_values(rows, rows->nrows), row_isnull(rows, rows->nrows), &why))
+	if (view_decode(pipeline, view, record, values, isnull, &why) &&
+		!refuse_future_row(pipeline, record, values, isnull, &why))
 		rows->records[rows->nrows++] = record;
 	else
 	{

@@ -208,6 +208,8 @@ extern Pipeline *pipeline_open(int64 id, bool nested);
 extern void decode_chunk(Pipeline *pipeline);
 extern void chunk_refuse(Pipeline *pipeline, const KafkaRecord *record, const Refusal *why, int attempts);
 extern void chunk_stop_on_error(Pipeline *pipeline, const KafkaRecord *record, const Refusal *why);
+extern bool refuse_future_row(const Pipeline *pipeline, const KafkaRecord *record,
+							  const Datum *values, const bool *isnull, Refusal *why);
 extern const KnownBad *known_bad(const Pipeline *pipeline, const KafkaRecord *record, const PipelineView *view);
 
 /* row_of_view.c: records that are rows for some views over a topic and not for others */

@@ -4,12 +4,13 @@
 #		the oracle's query over the rows that the epoch log accepts.
 #
 # A view is a hash: name, source (table or topic), time and time_type of its window,
-# window (a row of Tables), keys, aggregates, where, having, lateness, emit, from.
+# window (a row of Tables), keys, aggregates, where, having, lateness, emit, from, options.
 #
-# The oracle reads seen_table or seen_topic: the stored rows with the watermark their
+# The oracle reads seen_table or seen_topic: the rows of a pipeline with the watermark their
 # epoch began with (wm_) and its number (epoch_).  A row is late for a window when
-# window end + lateness <= wm_, in epochs after the view was made (made_).  Where a window ends is
-# computed here, in SQL, not by deltaflow.
+# window end + lateness <= wm_, in epochs after the view was made (made_).  Windows that end at or before
+# removed_ need not be there any more (option retain), rows after epoch upto_ have not been taken (a cap was
+# exceeded).  Where a window ends is computed here, in SQL, not by deltaflow.
 #
 package Differential::Definition;
 
@@ -18,7 +19,13 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(view_sql oracle_sql late_sql compared_sql create_sql final_sql is_late_possible);
+use JSON::PP;
+
+use Differential::Tables qw(seconds_of);
+
+our @EXPORT_OK = qw(view_sql oracle_sql late_sql compared_sql create_sql final_sql cap_sql is_late_possible has_panes);
+
+my $json = JSON::PP->new->canonical->allow_nonref;
 
 my %canonical = (
 	text => sub { "$_[0]::text" },
@@ -82,14 +89,30 @@ sub late_condition
 	{
 		my $time = time_of($view);
 
-		$limit = "CASE WHEN $time < '293000-01-01' THEN $time + interval '$view->{window}{gap}' + interval '$view->{lateness}' WHEN $time IS NOT NULL THEN 'infinity' END";
+		$limit = "CASE WHEN $time < '293000-01-01' THEN $time + interval '" . hours($view->{window}{gap}) . "' + interval '" . hours($view->{lateness}) . "' WHEN $time IS NOT NULL THEN 'infinity' END";
 	}
 	else
 	{
-		$limit = '(' . window_end($view, $zone) . ") + interval '$view->{lateness}'";
+		$limit = '(' . window_end($view, $zone) . ") + interval '" . hours($view->{lateness}) . "'";
 	}
-	$limit = "($limit) AT TIME ZONE 'UTC'" if $view->{time_type} eq 'timestamp';
+	$limit = instant($view, $limit);
 	return "(epoch_ > made_ AND $limit <= wm_)";
+}
+
+# Windows that overlap are kept in panes.
+sub has_panes
+{
+	my ($view) = @_;
+
+	return $view->{window} && $view->{window}{kind} =~ /^(hop|cumulate)$/;
+}
+
+# A time of the view's type as an instant.
+sub instant
+{
+	my ($view, $time) = @_;
+
+	return $view->{time_type} eq 'timestamp' ? "(($time) AT TIME ZONE 'UTC')" : "($time)";
 }
 
 sub is_late_possible
@@ -234,35 +257,81 @@ sub view_sql
 sub create_sql
 {
 	my ($view, $name) = @_;
-	my $options = defined $view->{lateness} ? ", lateness => '$view->{lateness}'" : '';
+	my $options = defined $view->{lateness} && !$view->{lateness_of_retain} ? ", lateness => '$view->{lateness}'" : '';
 
+	$options .= ", options => '" . $json->encode($view->{options}) . "'" if $view->{options};
 	$options .= ", emit => '$view->{emit}'" if defined $view->{emit};
 	$name //= $view->{name};
 	return "SELECT deltaflow.create_view('$name', \$definition\$" . view_sql($view) . "\$definition\$$options)";
 }
 
 # The same over the rows that the log accepts; made is the epoch after which the view judged lateness.
+# Of how: everything, late or not; kept, only windows that are certainly there yet; upto, only rows up to that epoch.
 sub oracle_sql
 {
-	my ($view, $zone, $everything) = @_;
+	my ($view, $zone, %how) = @_;
 	my $late = late_condition($view, $zone);
-	my @conditions = defined $late && !$everything ? ("$late IS NOT TRUE") : ();
+	my @conditions = defined $late && !$how{everything} ? ("$late IS NOT TRUE") : ();
 
+	push @conditions, '(' . instant($view, window_end($view, $zone)) . ' <= removed_) IS NOT TRUE' if $how{kept};
+	push @conditions, 'epoch_ <= upto_' if $how{upto};
 	return select_sql($view, "seen_$view->{source}", 'oracle', @conditions);
 }
 
 # The same of windows that are final at a watermark ('': none): what emit => 'close' shows.
 sub final_sql
 {
-	my ($view, $zone, $watermark) = @_;
+	my ($view, $zone, $watermark, %how) = @_;
 	my $final = {%$view};
-	my $end = $view->{window}{kind} eq 'session' ? "upper(s_) + interval '$view->{window}{gap}'" : '(' . window_end($view, $zone) . ')';
+	my $end = $view->{window}{kind} eq 'session' ? "upper(s_) + interval '" . hours($view->{window}{gap}) . "'" : '(' . window_end($view, $zone) . ')';
 
-	$end = "$end + interval '$view->{lateness}'";
-	$end = "($end) AT TIME ZONE 'UTC'" if $view->{time_type} eq 'timestamp';
+	$end = instant($view, "$end + interval '" . hours($view->{lateness}) . "'");
 	my $is_final = $watermark eq '' ? 'false' : "$end <= '$watermark'";
 	$final->{having} = defined $view->{having} ? "($view->{having}) AND $is_final" : $is_final;
-	return oracle_sql($final, $zone);
+	return oracle_sql($final, $zone, %how);
+}
+
+# The greatest common divisor of two lengths, in seconds.
+sub pane_width
+{
+	my ($a, $b) = map { seconds_of($_) } @_;
+
+	($a, $b) = ($b, $a % $b) while $b > 0;
+	return $a;
+}
+
+# What is stored of a row: where its window, or pane, begins, and up to which watermark that is open.
+sub stored_window
+{
+	my ($view, $zone) = @_;
+	my $window = $view->{window};
+	my $time = time_of($view);
+	my $lateness = "interval '" . hours($view->{lateness}) . "'";
+
+	return (window_start($view), instant($view, '(' . window_end($view, $zone) . ") + $lateness"), 'true') if !has_panes($view);
+	my $origin = "'" . ($window->{origin} // '2000-01-01 00:00:00' . ($view->{time_type} eq 'timestamptz' ? '+00' : '')) . "'";
+	my ($step, $size) = map { "interval '" . hours($_) . "'" } $window->{slide} // $window->{step}, $window->{size};
+	my $width = "interval '" . pane_width($window->{slide} // $window->{step}, $window->{size}) . " seconds'";
+	my $start = "date_bin($width, $time, $origin)";
+	my $last = $window->{kind} eq 'hop' ? "$start + $size" : "date_bin($size, $time, $origin) + $size";
+
+	return ($start, instant($view, "$last + $lateness"), "$time IS NOT NULL AND (NOT isfinite($time) OR date_bin($step, $time, $origin) + $size > $time)");
+}
+
+# The first epoch at whose end a cap is exceeded, from the epochs of the log; '' when none is.
+sub cap_sql
+{
+	my ($view, $zone) = @_;
+	my ($start, $limit, $has_window) = stored_window($view, $zone);
+	my $options = $view->{options};
+	my $exceeded = ($options->{max_state_bytes} // '') eq '1' ? 'true' : defined $options->{max_open_windows} ? "n > $options->{max_open_windows}" : return undef;
+	my $rows = "SELECT $start AS start_, $limit AS limit_, epoch_ FROM seen_$view->{source} WHERE " . join(' AND ', map { "($_)" } @{ $view->{where} }, $has_window);
+
+	# a cap is looked at when something is written; what was there before the view is written at its first epoch
+	return "SELECT min(e.epoch) FROM epochs_$view->{source} e CROSS JOIN LATERAL ("
+	  . 'SELECT count(DISTINCT start_) FILTER (WHERE (limit_ <= e.wm) IS NOT TRUE) AS n, '
+	  . 'bool_or(CASE WHEN epoch_ <= made_ THEN e.epoch = made_ + 1 ELSE epoch_ = e.epoch AND (limit_ <= e.wm) IS NOT TRUE END) AS wrote '
+	  . "FROM ($rows) r WHERE epoch_ <= e.epoch) x WHERE e.epoch > made_ AND wrote AND $exceeded";
 }
 
 # The rows (with their windows) that the log says are late.
@@ -272,6 +341,7 @@ sub late_sql
 	my $late = late_condition($view, $zone);
 
 	return undef if !defined $late;
+	$late =~ s/epoch_ > made_/judged_/;
 	my $from = from_clause($view, "seen_$view->{source}", 'oracle');
 	my $with = ($view->{from} // '') eq 'cte' ? "WITH c AS (SELECT * FROM seen_$view->{source}) " : '';
 	my $window = $view->{window}{kind} eq 'session' ? "''" : in_utc($view, window_start($view)) . " || ' ' || " . in_utc($view, '(' . window_end($view, $zone) . ')');

@@ -13,7 +13,7 @@ use warnings;
 
 use Exporter 'import';
 
-use Differential::Tables qw(pick chance %types @keys @aggregates @conditions @having @windows @bases @zones);
+use Differential::Tables qw(pick chance seconds_of %types @keys @aggregates @conditions @having @windows @bases @zones @filters @latenesses @futures @idle_timeouts @retentions @caps);
 use Time::Local qw(timegm);
 
 our @EXPORT_OK = qw(generate);
@@ -35,10 +35,35 @@ sub generate
 
 	$case->{columns} = columns();
 	$case->{wide} = 1 if chance(0.04) && !$features->{slow};
-	my $play = clock($case);
+	my $filter = chance(0.25) && fill($case, $features, @filters);
+	$case->{filter} = $filter->[0] if $filter;
+	my $play = stream($case);
+	of_time($case, $play);
 	$case->{views} = [ map { view($case, $features, $_) } 1 .. $VIEWS ];
+	if ($play->{far_ends})
+	{
+		# where the calendar ends the oracle does not count windows
+		delete @{ $_->{options} }{qw(max_open_windows max_state_bytes)} for grep { $_->{options} } @{ $case->{views} };
+	}
+	$play->{judged} = [ map { judged($_) } grep { $_->{window} && defined $_->{lateness} } @{ $case->{views} } ];
 	$case->{steps} = steps($case, $play, $features);
 	return $case;
+}
+
+# What the topic says of time.  With a clock, which is the case's own, rows are made for it; workers have no other than ours.
+sub of_time
+{
+	my ($case, $play) = @_;
+
+	if (!$case->{slow} && chance(0.4))
+	{
+		$play->{clock} = $play->{base} + int(rand(7200) - 3600);
+		$case->{clock} = time_text($play->{clock}, 0) . '+00';
+		$case->{max_future} = pick(@futures) if chance(0.7);
+		$case->{idle_timeout} = pick(@idle_timeouts) if chance(0.5);
+	}
+	$play->{max_future} = seconds_of($case->{max_future} // '1 hour');
+	$case->{on_future} = pick('keep', 'dead_letter', 'dead_letter') if chance(0.25);
 }
 
 # ---------------------------------------------------------------------------
@@ -111,7 +136,7 @@ sub view
 	$view->{source} = 'table' if $view->{source} ne 'topic';
 	$view->{time_type} = chance(0.7) ? 'timestamptz' : 'timestamp';
 	$view->{time} = $view->{time_type} eq 'timestamptz' ? 'at' : 'ts';
-	$view->{lateness} = pick('0 seconds', '0 seconds', '1 microsecond', '1 minute', '1 hour', '1 day') if chance(0.6);
+	$view->{lateness} = pick(@latenesses) if chance(0.65);
 	if (defined $view->{lateness})
 	{
 		# lateness is about the topic's event time
@@ -120,7 +145,8 @@ sub view
 	}
 	$view->{window} = window($case, $view, $features);
 	delete $view->{lateness} if !$view->{window};
-	$view->{emit} = 'close' if defined $view->{lateness} && chance(0.15);
+	$view->{emit} = 'close' if defined $view->{lateness} && chance(0.25);
+	$view->{options} = options($view) if defined $view->{lateness} && $view->{window}{kind} ne 'session' && chance(0.35);
 	$view->{from} = pick('plain', 'plain', 'plain', 'subquery', 'cte');
 	for (1 .. pick(0, 1, 1, 1, 2, 3))
 	{
@@ -147,6 +173,28 @@ sub view
 		$view->{having} = $having->[0] if $having;
 	}
 	return $view;
+}
+
+# How long windows are kept, and caps.
+sub options
+{
+	my ($view) = @_;
+	my %options;
+
+	if (chance(0.7))
+	{
+		my @long = grep { seconds_of($_) >= seconds_of($view->{lateness}) } @retentions;
+
+		$options{retain} = pick(@long);
+		# without lateness it is as long as windows are kept
+		if (chance(0.3))
+		{
+			$view->{lateness} = $options{retain};
+			$view->{lateness_of_retain} = 1;
+		}
+	}
+	%options = (%options, %{ pick(@caps) }) if !%options || chance(0.2);
+	return \%options;
 }
 
 sub add_aggregate
@@ -190,7 +238,7 @@ sub window
 # the stream
 
 # Where the stream plays: a base, how far rows spread, how much they are out of order.
-sub clock
+sub stream
 {
 	my ($case) = @_;
 	my ($year, $month, $day, $hour, $minute, $second) = pick(@bases) =~ /(\d+)-(\d+)-(\d+) (\d+):(\d+):(\d+)/;
@@ -211,6 +259,10 @@ sub clock
 		nulls => pick(0, 0.02, 0.1),
 		duplicates => pick(0, 0.1, 0.4),
 		skew => pick(0, 0, 50, -50),
+		limits => pick(0, 0.1, 0.4),
+		ahead => pick(0, 0.05, 0.2),
+		delay => seconds_of($case->{watermark_delay}),
+		seen_upto => {},
 		active => pick(1, 1, $case->{partitions}),
 		seen => [],
 		row => 0 };
@@ -225,6 +277,50 @@ sub time_text
 	return sprintf '%04d-%02d-%02d %02d:%02d:%02d.%06d', $t[5] + 1900, $t[4] + 1, @t[ 3, 2, 1, 0 ], $micros;
 }
 
+# How a view judges lateness: about the length of its windows, what lies between two, and how long it waits.
+sub judged
+{
+	my ($view) = @_;
+	my $window = $view->{window};
+	my $size = seconds_of($window->{size} // $window->{gap} // "1 $window->{unit}");
+
+	return { size => $size, step => seconds_of($window->{slide} // $window->{step} // '0 seconds') || $size, lateness => seconds_of($view->{lateness}),
+		rank => $window->{slide} || $window->{step} ? 3 : 1 };
+}
+
+# About where the watermark stands; undef while a partition has shown nothing.
+sub watermark
+{
+	my ($play) = @_;
+	my @seen = sort { $a <=> $b } values %{ $play->{seen_upto} };
+
+	return @seen < $play->{active} ? undef : $seen[0] - $play->{delay};
+}
+
+# A time at which rows become late for some view: for all of a window, or for some of the windows that overlap there.
+sub time_at_limit
+{
+	my ($play) = @_;
+	my $watermark = watermark($play) // return undef;
+	my $view = pick(map { ($_) x $_->{rank} } @{ $play->{judged} }) // return undef;
+	my $at = $watermark - $view->{lateness} - rand(1.1 * $view->{size});
+
+	return time_text(int $at, int rand 1e6) if chance(0.5);
+	$at = $view->{step} * int($at / $view->{step}) if $view->{step} >= 1;
+	$at = int $at;
+	return chance(0.5) ? time_text($at, 0) : time_text($at - 1, 999999);
+}
+
+# A time that is too far ahead of the clock, or just not.
+sub time_ahead
+{
+	my ($play) = @_;
+	my $limit = $play->{clock} + $play->{max_future};
+
+	return time_text($limit + int rand(2 * $play->{max_future}), int rand 1e6) if chance(0.3);
+	return pick(time_text($limit, 0), time_text($limit, 1), time_text($limit - 1, 999999));
+}
+
 # The event time of the next row, undef for NULL.
 sub event_time
 {
@@ -235,6 +331,14 @@ sub event_time
 	return undef if chance($play->{nulls});
 	return pick('infinity', '-infinity', '4713-01-01 00:00:00 BC', '294276-12-31 23:59:59.999999', '0001-01-01 00:00:00 BC') if $play->{far_ends} && chance(0.1);
 	return time_text($at + 86400 * 365 * 80, $micros) if chance($play->{future});
+	return time_ahead($play) if defined $play->{clock} && chance($play->{ahead});
+	if (chance($play->{limits}))
+	{
+		my $limit = time_at_limit($play);
+
+		return $limit if defined $limit;
+	}
+	$play->{seen_upto}{$partition} = $at if $at > ($play->{seen_upto}{$partition} // $at - 1);
 	$at -= $play->{step} * rand($play->{late_by}) if chance($play->{late});
 	if ($play->{grid})
 	{
@@ -345,16 +449,52 @@ sub steps
 		}
 	}
 	my $rounds = 2 + int rand 4;
+	my $over = chance(0.12) && !$case->{slow} ? pick(1 .. $rounds) : 0;
 	for my $round (1 .. $rounds)
 	{
 		my $count = $case->{wide} ? 1500 : pick(0, 1, 5, 20, 60, 120);
 
+		push @steps, clock_moves($case, $play) if defined $play->{clock} && chance(0.7);
 		push @steps, { do => 'produce', records => records($case, $play, $count) };
 		push @steps, $case->{slow} ? disturbances() : runs($case);
+		push @steps, { do => 'close', source => pick('table', 'table', 'topic') } if $round == $over;
 		push @steps, splice @later, 0, 1 + int rand 2 if @later;
+		push @steps, controls($case) if !$case->{slow};
 		push @steps, { do => 'check' } if chance(0.5);
 	}
 	return [ @steps, @later, { do => 'end' } ];
+}
+
+# The clock goes to where the stream is, a little or far on, now and then back.
+sub clock_moves
+{
+	my ($case, $play) = @_;
+	my $stream = int($play->{base} + $play->{step} * $play->{row});
+
+	$play->{clock} = pick($stream, $stream, $play->{clock} + 1, $play->{clock} + 60, $play->{clock} + 3600, $stream + 86400, $play->{clock} - 600);
+	return { do => 'clock', at => time_text($play->{clock}, 0) . '+00' };
+}
+
+# Options change, views are paused, go on, are filled again.
+sub controls
+{
+	my ($case) = @_;
+	my @steps;
+
+	for my $view (@{ $case->{views} })
+	{
+		my $keeps = $view->{options} && defined $view->{options}{retain};
+
+		if (defined $view->{lateness} && $view->{window}{kind} ne 'session' && chance($keeps ? 0.15 : 0.03))
+		{
+			my @long = grep { seconds_of($_) >= seconds_of($view->{lateness}) } @retentions;
+
+			push @steps, { do => 'set', view => $view->{name}, options => { retain => pick(@long, undef) } };
+		}
+		push @steps, { do => 'pause', view => $view->{name} } if chance(0.03);
+		push @steps, { do => 'resume', view => $view->{name} } if chance($view->{options} && !$keeps ? 0.2 : 0.08);
+	}
+	return @steps;
 }
 
 # Epochs of random size, some of them for nothing.

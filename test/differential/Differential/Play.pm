@@ -14,22 +14,26 @@ use warnings;
 
 use Exporter 'import';
 
-use Differential::Definition qw(view_sql oracle_sql late_sql compared_sql create_sql is_late_possible final_sql);
+use Differential::Definition qw(view_sql oracle_sql late_sql compared_sql create_sql is_late_possible final_sql cap_sql has_panes);
+use JSON::PP;
 use Time::HiRes qw(time);
 
 our @EXPORT_OK = qw(play);
 
 my $played = 0;
 
-my %do = (view => \&do_view, produce => \&do_produce, run => \&do_run, disturb => \&do_disturb, check => \&do_check, end => \&do_end);
+my %do = (view => \&do_view, produce => \&do_produce, run => \&do_run, disturb => \&do_disturb, clock => \&do_clock, close => \&do_close,
+	set => \&do_set, pause => \&do_pause, resume => \&do_resume, check => \&do_check, end => \&do_end);
+
+my $json = JSON::PP->new->canonical->allow_nonref;
 
 sub play
 {
 	my ($server, $case) = @_;
 	my $self = bless {
 		server => $server, case => $case, schema => sprintf('d%d', ++$played), topic => sprintf('d%d_%d', $$, $played),
-		verdict => { compared => 0, checks => 0, both_fail => 0, refused => {}, rows => 0, late => 0, epochs => 0, script => '' },
-		views => { map { $_->{name} => $_ } @{ $case->{views} } }, made => {}, checked => {} };
+		verdict => { compared => 0, checks => 0, both_fail => 0, capped => 0, refused => {}, rows => 0, late => 0, epochs => 0, script => '' },
+		views => { map { $_->{name} => $_ } @{ $case->{views} } }, made => {}, checked => {}, clock => $case->{clock} };
 
 	eval { $self->play_steps; 1 } or do
 	{
@@ -101,7 +105,9 @@ sub session_settings
 {
 	my ($self) = @_;
 
-	return "SET search_path = $self->{schema}, public; SET TimeZone = '$self->{case}{zone}'; SET client_min_messages = error; SET extra_float_digits = 1; SET statement_timeout = '60s';";
+	my $clock = defined $self->{clock} ? "SET deltaflow.test_clock = '$self->{clock}';" : '';
+
+	return "SET search_path = $self->{schema}, public; SET TimeZone = '$self->{case}{zone}'; SET client_min_messages = error; SET extra_float_digits = 1; SET statement_timeout = '60s'; SET deltaflow.epoch_interval = '60s'; $clock";
 }
 
 sub literal
@@ -118,6 +124,8 @@ sub prepare
 	my ($self) = @_;
 	my $case = $self->{case};
 	my @columns = map { "$_->{name} $_->{type}" . ($_->{not_null} ? ' NOT NULL' : '') } @{ $case->{columns} };
+	my $options = join '', map { defined $case->{$_} ? ", $_ '$case->{$_}'" : '' } qw(max_future on_future idle_timeout);
+	my $filter = defined $case->{filter} ? ', filter => ' . literal($case->{filter}) : '';
 	my $columns = join ', ', @columns, "part int OPTIONS (metadata 'partition')", "off bigint OPTIONS (metadata 'offset')";
 
 	if ($self->{server}{broker}->can('command'))
@@ -133,10 +141,12 @@ sub prepare
 	$self->sql("CREATE SCHEMA $self->{schema}");
 	$self->sql("CREATE FOREIGN TABLE raw_topic (part int OPTIONS (metadata 'partition'), value text) SERVER broker OPTIONS (topic '$self->{topic}', format 'raw')");
 	$self->sql("CREATE FOREIGN TABLE source_topic ($columns) SERVER broker OPTIONS (topic '$self->{topic}', format 'json', "
-		  . "event_time '$case->{event_time}', watermark_delay '$case->{watermark_delay}')");
-	$self->sql('CREATE TABLE source (LIKE source_topic)');
-	$self->sql("SELECT deltaflow.create_ingest('source_topic', 'source', name => '$self->{schema}_table')");
+		  . "event_time '$case->{event_time}', watermark_delay '$case->{watermark_delay}'$options)");
+	$self->sql('CREATE TABLE source (LIKE source_topic); CREATE TABLE everything (LIKE source_topic); '
+		  . 'CREATE TABLE clocks (id serial, source text, after_epoch bigint, clock timestamptz); CREATE TABLE closings (source text, epoch bigint)');
+	$self->sql("SELECT deltaflow.create_ingest('source_topic', 'source', name => '$self->{schema}_table'$filter)");
 	$self->{pipeline}{table} = "$self->{schema}_table";
+	$self->note_clock('table');
 }
 
 # Everything the case made.
@@ -151,6 +161,15 @@ sub clear
 
 # ---------------------------------------------------------------------------
 # steps
+
+# From this epoch of a pipeline on, it goes by the clock as it is now.
+sub note_clock
+{
+	my ($self, $source) = @_;
+	my $epoch = $self->epoch_of($source);
+
+	$self->sql("INSERT INTO clocks (source, after_epoch, clock) VALUES ('$source', $epoch, '$self->{clock}')") if defined $self->{clock} && $self->{pipeline}{$source};
+}
 
 # The epoch a pipeline stands at; 0 when there is none yet.
 sub epoch_of
@@ -177,8 +196,12 @@ sub do_view
 		return;
 	}
 	$self->{made}{ $view->{name} } = $made;
-	$self->{pipeline}{topic} //= $self->sql("SELECT name FROM deltaflow.pipeline WHERE topic = 'source_topic'::regclass AND target IS NULL")
-	  if $view->{source} eq 'topic';
+	$self->{judged}{ $view->{name} } = [ [$made] ];
+	$self->{retained}{ $view->{name} } = [ [ $made, $view->{options}{retain} ] ] if $view->{options} && defined $view->{options}{retain};
+	$self->{filled}{ $view->{name} } = $made + 1 if $self->is_filled_at_once($view);
+	return if $view->{source} ne 'topic' || $self->{pipeline}{topic};
+	$self->{pipeline}{topic} = $self->sql("SELECT name FROM deltaflow.pipeline WHERE topic = 'source_topic'::regclass AND target IS NULL");
+	$self->note_clock('topic');
 }
 
 sub do_produce
@@ -202,6 +225,84 @@ sub do_run
 
 	$run = "BEGIN; $run; ROLLBACK" if $step->{abort};
 	$self->sql(join('; ', @settings, $run, 'RESET deltaflow.epoch_max_records', 'RESET deltaflow.group_cache', "SET TimeZone = '$self->{case}{zone}'"));
+}
+
+# What was there before is filled in at the first epoch, in a single one from a table.
+sub is_filled_at_once
+{
+	my ($self, $view) = @_;
+
+	return $view->{source} eq 'table' || $self->{made}{ $view->{name} } == 0;
+}
+
+# The clock moves, for both pipelines.
+sub do_clock
+{
+	my ($self, $step) = @_;
+
+	return if !defined $self->{case}{clock};
+	$self->{clock} = $step->{at};
+	$self->sql("SET deltaflow.test_clock = '$step->{at}'");
+	$self->note_clock($_) for 'table', 'topic';
+}
+
+# The input is over, for one of them.
+sub do_close
+{
+	my ($self, $step) = @_;
+	my $source = $step->{source};
+	my $name = $self->{pipeline}{$source} or return;
+
+	$self->sql("SELECT deltaflow.run_once('$name', close_windows => true)");
+	$self->sql("INSERT INTO closings SELECT '$source', epoch FROM deltaflow.pipeline WHERE name = '$name'");
+}
+
+# Options of a view change.
+sub do_set
+{
+	my ($self, $step) = @_;
+	my $name = $step->{view};
+
+	return if !defined $self->{made}{$name};
+	$self->sql("SELECT deltaflow.set_view_options('$name', " . literal($json->encode($step->{options})) . ')');
+	push @{ $self->{retained}{$name} }, [ $self->epoch_of($self->{views}{$name}{source}), $step->{options}{retain} ] if exists $step->{options}{retain};
+}
+
+sub state_of
+{
+	my ($self, $name) = @_;
+
+	return $self->sql("SELECT state FROM deltaflow.view WHERE live = '$name'::regclass");
+}
+
+# A view takes no part for a while.
+sub do_pause
+{
+	my ($self, $step) = @_;
+	my $name = $step->{view};
+
+	return if !defined $self->{made}{$name} || $self->state_of($name) !~ /^(running|backfilling)$/;
+	$self->sql("SELECT deltaflow.pause('$name')");
+	$self->{paused}{$name} = 1;
+	delete $self->{checked}{$name};
+	$self->{judged}{$name}[-1][1] = $self->epoch_of($self->{views}{$name}{source});
+}
+
+# A view that was paused, or has failed, is filled again, without caps.
+sub do_resume
+{
+	my ($self, $step) = @_;
+	my $name = $step->{view};
+	my $view = $self->{views}{$name} or return;
+
+	return if !defined $self->{made}{$name} || $self->state_of($name) !~ /^(paused|failed)$/;
+	$self->{no_late}{$name} = 1 if !$self->{paused}{$name};
+	$self->{paused}{$name} = 0;
+	$self->{resumed}{$name} = $self->{uncapped}{$name} = 1;
+	$self->{made}{$name} = $self->epoch_of($view->{source});
+	push @{ $self->{judged}{$name} }, [ $self->{made}{$name} ];
+	$self->{filled}{$name} = $self->is_filled_at_once($view) ? $self->{made}{$name} + 1 : undef;
+	$self->sql("SELECT deltaflow.set_view_options('$name', '{\"max_open_windows\": null, \"max_state_bytes\": null}'); SELECT deltaflow.resume('$name')");
 }
 
 # Something happens to a worker, or to the server.
@@ -262,18 +363,71 @@ sub table_first
 	$self->sql("SELECT deltaflow.run_once('$self->{pipeline}{table}')") if $ahead;
 }
 
-# The stored rows with the epoch that took them, as each pipeline's log says.
+# Whether what a pipeline takes is not what is stored: then the topic is read beside it.
+sub stores_less
+{
+	my ($self) = @_;
+	my $case = $self->{case};
+
+	return defined $case->{filter} || ($case->{on_future} // '') eq 'dead_letter';
+}
+
+# An event time too far ahead, by the clock of an epoch.
+sub is_future
+{
+	my ($self, $clock) = @_;
+	my $time = $self->event_time;
+	my $max = $self->{case}{max_future} // '1 hour';
+
+	return "coalesce($time = 'infinity' OR $time > $clock + interval '$max', false)";
+}
+
+sub event_time { return $_[0]{case}{event_time} eq 'ts' ? "(ts AT TIME ZONE 'UTC')" : 'at' }
+
+# The rows of each pipeline with the epoch that took them, as its log says, and the watermark and clock of each epoch.
 sub see
 {
 	my ($self) = @_;
+	my $rows = $self->stores_less ? 'everything' : 'source';
 
+	$self->read_topic if $self->stores_less;
 	for my $source ('table', 'topic')
 	{
 		my $name = $self->{pipeline}{$source} or next;
+		my $of_view = $source eq 'topic' && ($self->{case}{on_future} // '') eq 'dead_letter';
 
-		$self->sql("DROP TABLE IF EXISTS pg_temp.seen_$source; CREATE TEMP TABLE seen_$source AS SELECT s.*, e.epoch AS epoch_, e.watermark AS wm_ FROM source s "
-			  . "JOIN deltaflow.epochs e ON e.name = '$name' AND e.partition = s.part AND s.off >= e.first_offset AND s.off < e.next_offset");
+		# an epoch that took nothing is not in the log, and has not moved the watermark
+		$self->sql("DROP TABLE IF EXISTS pg_temp.epochs_$source; CREATE TEMP TABLE epochs_$source AS "
+			  . 'SELECT n AS epoch, CASE WHEN l.epoch IS NULL THEN p.watermark ELSE l.watermark END AS wm, '
+			  . "coalesce((SELECT clock FROM clocks c WHERE c.source = '$source' AND c.after_epoch < n ORDER BY id DESC LIMIT 1), now()) AS clock "
+			  . 'FROM deltaflow.pipeline p CROSS JOIN LATERAL generate_series(1, p.epoch) AS n '
+			  . "LEFT JOIN LATERAL (SELECT epoch, watermark FROM deltaflow.epoch e WHERE e.pipeline_id = p.id AND e.epoch >= n ORDER BY e.epoch LIMIT 1) l ON true WHERE p.name = '$name'");
+		$self->sql("DROP TABLE IF EXISTS pg_temp.taken_$source, pg_temp.seen_$source; CREATE TEMP TABLE taken_$source AS SELECT s.*, e.epoch AS epoch_, e.watermark AS wm_, w.clock AS clock_ FROM $rows s "
+			  . "JOIN deltaflow.epochs e ON e.name = '$name' AND e.partition = s.part AND s.off >= e.first_offset AND s.off < e.next_offset JOIN epochs_$source w ON w.epoch = e.epoch; "
+			  . "CREATE TEMP TABLE seen_$source AS SELECT * FROM taken_$source WHERE " . $self->is_row($source));
 	}
+}
+
+# Which of the records taken become rows.  Of views over the topic that is decided for each where they are filled later: by the clock then.
+sub is_row
+{
+	my ($self, $source) = @_;
+	my $case = $self->{case};
+	my @conditions = ('true');
+
+	push @conditions, 'NOT ' . $self->is_future('clock_') if $source eq 'table' && ($case->{on_future} // '') eq 'dead_letter';
+	push @conditions, "($case->{filter})" if $source eq 'table' && defined $case->{filter};
+	return join ' AND ', @conditions;
+}
+
+# What the topic holds, as a query reads it.
+sub read_topic
+{
+	my ($self) = @_;
+
+	return if $self->{read_rows} && $self->{read_rows} == $self->{verdict}{rows};
+	$self->sql('TRUNCATE everything; INSERT INTO everything SELECT * FROM source_topic');
+	$self->{read_rows} = $self->{verdict}{rows};
 }
 
 sub do_check
@@ -294,16 +448,131 @@ sub do_check
 		my $state = $state{ $view->{name} };
 
 		next if $state->[0] eq 'backfilling' && !$last;
+		next if $state->[0] eq 'paused' && $self->{paused}{ $view->{name} };
+		$self->{filled}{ $view->{name} } //= $self->epoch_of($view->{source});
 		$self->check_view($view, @$state);
 	}
 }
 
+# What is too far in the future is decided for each view over the topic by itself where that is filled: by the clock then.
+sub has_own_rows
+{
+	my ($self, $view) = @_;
+
+	return $view->{source} eq 'topic' && ($self->{case}{on_future} // '') eq 'dead_letter';
+}
+
+sub see_for
+{
+	my ($self, $view) = @_;
+	my $made = $self->{made}{ $view->{name} };
+	my $filled = $self->is_future("coalesce((SELECT clock FROM epochs_topic WHERE epoch = $made + 1), now())");
+	my $taken = $self->is_future('clock_');
+
+	$self->sql('DROP TABLE IF EXISTS pg_temp.seen_of_view; '
+		  . "CREATE TEMP TABLE seen_of_view AS SELECT * FROM seen_topic WHERE NOT CASE WHEN epoch_ <= $made THEN $filled ELSE $taken END");
+}
+
+# SQL with what is known of a view in its places.
 sub filled_in
 {
 	my ($self, $view, $sql) = @_;
+	my $name = $view->{name};
+	my @judged = map { "(epoch_ > $_->[0]" . (defined $_->[1] ? " AND epoch_ <= $_->[1])" : ')') } @{ $self->{judged}{$name} };
+	my $judged = '(' . join(' OR ', @judged) . ')';
+	my $removed = defined $self->{removed} ? "'$self->{removed}'::timestamptz" : 'NULL::timestamptz';
 
-	$sql =~ s/\bmade_\b/$self->{made}{ $view->{name} }/g;
+	$sql =~ s/\bseen_topic\b/seen_of_view/g if $self->has_own_rows($view);
+	$sql =~ s/\bjudged_\b/$judged/g;
+	$sql =~ s/\bmade_\b/$self->{made}{$name}/g;
+	$sql =~ s/\bremoved_\b/$removed/g;
+	$sql =~ s/\bupto_\b/$self->{upto}/g;
 	return $sql;
+}
+
+# The first epoch at whose end a cap of the view is exceeded; undef when none is.
+sub cap_exceeded
+{
+	my ($self, $view) = @_;
+
+	return undef if !$view->{options} || $self->{uncapped}{ $view->{name} };
+	my $sql = cap_sql($view, $self->{case}{zone}) or return undef;
+	my $epoch = $self->sql($self->filled_in($view, $sql));
+
+	return $epoch eq '' ? undef : $epoch;
+}
+
+# Windows of the view that end there or before may have been removed, and whether they certainly are.
+sub note_removed
+{
+	my ($self, $view) = @_;
+	my $name = $view->{name};
+	my $spans = $self->{retained}{$name};
+	my @spans;
+
+	$self->{removed} = undef;
+	return 1 if !$spans;
+	for my $i (0 .. $#$spans)
+	{
+		my ($from, $retain) = @{ $spans->[$i] };
+		my $upto = $i < $#$spans ? $spans->[ $i + 1 ][0] : 1e9;
+
+		push @spans, "($from, $upto, " . (defined $retain ? 24 * 3600 * ($retain =~ /^(\d+) day/ ? $1 : 0) || "extract(epoch FROM interval '$retain')" : 'NULL') . '::float8)';
+	}
+	my $greatest = "SELECT max(wm - make_interval(secs => retain)) FROM epochs_$view->{source} JOIN (VALUES " . join(', ', @spans) . ') s (from_, upto, retain) '
+	  . "ON epoch > from_ AND epoch <= upto WHERE isfinite(wm) AND wm > '4600-01-01 BC'";
+	my ($all, $certain) = split /\|/, $self->sql("SELECT ($greatest), ($greatest AND epoch > $self->{filled}{$name})"), 2;
+
+	$self->{removed} = $all if $all ne '';
+	return $all eq $certain && !$self->{resumed}{$name};
+}
+
+# What the live view should be, and the whole answer where it may hold more.
+sub expected
+{
+	my ($self, $view, %how) = @_;
+	my $zone = $self->{case}{zone};
+
+	return $self->filled_in($view, oracle_sql($view, $zone, %how)) if ($view->{emit} // '') ne 'close';
+	my $watermark = $self->sql("SELECT watermark FROM deltaflow.pipeline WHERE name = '$self->{pipeline}{ $view->{source} }'");
+
+	return $self->filled_in($view, final_sql($view, $zone, $watermark, %how));
+}
+
+# The live view against the oracle; windows that were retained for long enough may be gone.
+sub compare
+{
+	my ($self, $view, %how) = @_;
+	my $name = $view->{name};
+	my $exactly = $self->note_removed($view) && !(has_panes($view) && $self->{retained}{$name});
+	my $kept = $self->{retained}{$name} ? 1 : 0;
+	my $live = literal(compared_sql($view, "SELECT * FROM $name"));
+	my $expected = literal(compared_sql($view, $self->expected($view, %how, kept => $kept)));
+
+	return $self->sql("SELECT differential.compare($live, $expected)") if $exactly;
+	my $all = literal(compared_sql($view, $self->expected($view, %how)));
+	return $self->sql("SELECT differential.compare_kept($live, $all, $expected)");
+}
+
+# A view that failed because it exceeded a cap: with the reason, and as the epoch before left it.
+sub check_capped
+{
+	my ($self, $view, $state, $error, $epoch) = @_;
+	my $name = $view->{name};
+	my $reason = defined $view->{options}{max_open_windows} ? "view has more than $view->{options}{max_open_windows} open windows" : 'state of the view takes more than 1 bytes';
+
+	$self->fail_with('cap', $name, "a cap is exceeded in epoch $epoch, but the view is $state ($error)\n" . create_sql($view))
+	  if $state ne 'failed' || index($error, $reason) < 0;
+	$self->{verdict}{capped}++;
+	return if !$self->is_filled_at_once($view) || ($self->{made}{$name} > 0 && $epoch <= $self->{made}{$name} + 1);
+	local $self->{upto} = $epoch - 1;
+	my $retained = $self->{retained}{$name};
+
+	# nothing is removed from a view that has failed
+	local $self->{retained}{$name} = [ (grep { $_->[0] < $epoch - 1 } @$retained), [ $epoch - 1, undef ] ] if $retained;
+	my $answer = $self->compare($view, upto => 1);
+
+	$self->fail_with('capped', $name, "after the epoch before $epoch, when it failed: $answer\n" . create_sql($view)) if $answer !~ /^(same$|both fail)/;
 }
 
 # One view against the oracle.
@@ -312,12 +581,16 @@ sub check_view
 	my ($self, $view, $state, $error) = @_;
 	my $zone = $self->{case}{zone};
 	my $name = $view->{name};
-	my $everything = $self->filled_in($view, oracle_sql($view, $zone, 1));
+	my $everything = $self->filled_in($view, oracle_sql($view, $zone, everything => 1));
 
+	$self->see_for($view) if $self->has_own_rows($view);
 	$self->{verdict}{checks}++;
 	if ($state ne 'running')
 	{
 		delete $self->{checked}{$name};
+		my $capped = $self->cap_exceeded($view);
+
+		return $self->check_capped($view, $state, $error, $capped) if defined $capped && $error =~ /more than \S+ (open windows|bytes)/;
 		my $expected = $self->sql('SELECT differential.failure(' . literal($everything) . ')');
 
 		$self->fail_with('failed', $name, "the view is $state ($error), its definition is not\n" . view_sql($view)) if $expected eq '';
@@ -325,15 +598,11 @@ sub check_view
 		$self->{verdict}{both_fail}++;
 		return;
 	}
-	my $accepted = $self->filled_in($view, oracle_sql($view, $zone));
+	my $capped = $self->cap_exceeded($view);
 
-	if (($view->{emit} // '') eq 'close')
-	{
-		my $watermark = $self->sql("SELECT watermark FROM deltaflow.pipeline WHERE name = '$self->{pipeline}{ $view->{source} }'");
-
-		$accepted = $self->filled_in($view, final_sql($view, $zone, $watermark));
-	}
-	my $answer = $self->sql('SELECT differential.compare(' . literal(compared_sql($view, "SELECT * FROM $name")) . ', ' . literal(compared_sql($view, $accepted)) . ')');
+	# filled from the topic in several epochs, it may never have exceeded it
+	$self->check_capped($view, $state, $error, $capped) if defined $capped && $self->is_filled_at_once($view);
+	my $answer = $self->compare($view);
 
 	if ($answer =~ /^both fail/)
 	{
@@ -341,16 +610,16 @@ sub check_view
 		$self->{verdict}{both_fail}++;
 		return;
 	}
-	$self->fail_with('differ', $name, "$answer\n" . view_sql($view)) if $answer ne 'same';
+	$self->fail_with('differ', $name, "$answer\n" . create_sql($view)) if $answer ne 'same';
 	$self->{checked}{$name} = 1;
-	return if !is_late_possible($view);
+	return if !is_late_possible($view) || $self->{no_late}{$name};
 
 	my $columns = $view->{window}{kind} eq 'session' ? "''" : "window_start::text || ' ' || window_end::text";
 	my $late = $self->sql("SELECT differential.compare_sets("
 		  . literal("SELECT partition || ':' || record_offset || ' ' || $columns FROM deltaflow.late_rows WHERE name = '$name'")
-		  . ', ' . literal($self->filled_in($view, late_sql($view, $zone))) . ')');
+		  . ', ' . literal($self->filled_in($view, late_sql($view, $zone))) . ", 'declared late', 'late by the log')");
 
-	$self->fail_with('late', $name, "$late\n" . view_sql($view)) if $late ne 'same';
+	$self->fail_with('late', $name, "$late\n" . create_sql($view)) if $late ne 'same';
 	$self->{late}{$name} = $self->sql("SELECT late_rows FROM deltaflow.view WHERE live = '$name'::regclass");
 }
 
@@ -369,23 +638,53 @@ sub do_end
 	$books = $self->sql('SELECT view_id, topic_partition, fill_next, fill_upto, p.next_offset FROM deltaflow.view_position p JOIN deltaflow.view v ON v.id = p.view_id '
 		  . q(WHERE v.state = 'running' AND (fill_next <> fill_upto OR fill_upto > p.next_offset)));
 	$self->fail_with('books', undef, "views over the topic that are not filled: $books") if $books ne '';
+	$self->check_stored;
 	$self->check_watermarks;
 	$self->{verdict}{epochs} += $self->epoch_of('table') + $self->epoch_of('topic');
 	$self->check_twins;
 	$self->check_reconcile;
 }
 
+# The table holds the rows of the topic that the filter wants and that are not set aside, and the books say what became of the others.
+sub check_stored
+{
+	my ($self) = @_;
+
+	$self->read_topic;
+	my $taken = $self->stores_less ? 'taken_table' : '(SELECT s.*, e.epoch AS epoch_, e.watermark AS wm_, now() AS clock_ FROM everything s JOIN deltaflow.epochs e '
+	  . "ON e.name = '$self->{pipeline}{table}' AND e.partition = s.part AND s.off >= e.first_offset AND s.off < e.next_offset) t";
+	my $is_row = $self->is_row('table');
+	my $answer = $self->sql('SELECT differential.compare_sets(' . literal('SELECT s::text FROM source s') . ', '
+		  . literal('SELECT t::text FROM (SELECT ' . $self->column_names . " FROM $taken WHERE $is_row) t") . ", 'stored', 'in the topic')");
+
+	$self->fail_with('stored', undef, $answer) if $answer ne 'same';
+	my $future = ($self->{case}{on_future} // '') eq 'dead_letter' ? $self->is_future('clock_') : 'false';
+	my $books = $self->sql("SELECT sum(consumed), sum(filtered), sum(dead) FROM deltaflow.accounting WHERE name = '$self->{pipeline}{table}'");
+	my $implied = $self->sql("SELECT $self->{verdict}{rows}, count(*) FILTER (WHERE NOT $future AND ($is_row) IS NOT TRUE), $self->{verdict}{rows} - count(*) FILTER (WHERE NOT $future) FROM $taken");
+
+	$self->fail_with('books', undef, "consumed, filtered and dead are $books, by the topic $implied") if $books ne $implied;
+}
+
+sub column_names
+{
+	my ($self) = @_;
+
+	return join ', ', (map { $_->{name} } @{ $self->{case}{columns} }), 'part', 'off';
+}
+
 sub check_watermarks
 {
 	my ($self) = @_;
 	my $case = $self->{case};
-	my $time = $case->{event_time} eq 'ts' ? "ts AT TIME ZONE 'UTC'" : 'at';
+	my $time = $self->event_time;
+	my ($future, $idle) = map { defined $_ ? "'$_'" : 'NULL' } $case->{max_future} // '1 hour', $case->{idle_timeout};
 
 	for my $source ('table', 'topic')
 	{
 		my $name = $self->{pipeline}{$source} or next;
-		my $answer = $self->sql("DROP TABLE IF EXISTS pg_temp.differential_seen; CREATE TEMP TABLE differential_seen AS SELECT part, epoch_, $time AS time_ FROM seen_$source; "
-			  . "SELECT differential.watermarks('$name', $case->{partitions}, '$case->{watermark_delay}')");
+		# rows that were filtered out have moved it, too
+		my $answer = $self->sql("DROP TABLE IF EXISTS pg_temp.differential_seen; CREATE TEMP TABLE differential_seen AS SELECT part, epoch_, $time AS time_ FROM taken_$source; "
+			  . "SELECT differential.watermarks('$name', '$source', $case->{partitions}, '$case->{watermark_delay}', $future, $idle)");
 
 		$self->fail_with('watermark', undef, "$name: $answer") if $answer ne 'same';
 	}
@@ -397,7 +696,7 @@ sub settled
 	my ($self) = @_;
 	my %late = map { $_ => 1 } split /\n/, $self->sql('SELECT live::text FROM deltaflow.view WHERE late_rows > 0');
 
-	return grep { $self->{checked}{ $_->{name} } && $_->{source} eq 'table' && !$late{ $_->{name} } } @{ $self->{case}{views} };
+	return grep { $self->{checked}{ $_->{name} } && $_->{source} eq 'table' && !$late{ $_->{name} } && !$self->{retained}{ $_->{name} } && !$_->{options} } @{ $self->{case}{views} };
 }
 
 # Whether the last digits of its states depend on the order of rows, which a table does not keep.
@@ -441,6 +740,7 @@ sub check_reconcile
 
 	for my $view (@{ $self->{case}{views} })
 	{
+		next if $self->has_own_rows($view);
 		next if !$self->{checked}{ $view->{name} } || $view->{emit} || grep { defined $_->{oracle} || $_->{mode} eq 'close' } @{ $view->{aggregates} };
 		my $rows = $self->sql("SELECT * FROM deltaflow.reconcile('$view->{name}') WHERE reason NOT LIKE '%late rows%' LIMIT 8");
 

@@ -110,11 +110,15 @@ sub shrink_views
 		{
 			shrink_list($self, sub { $_[0]{views}[$i]{$part} }) if @{ $self->{case}{views}[$i]{$part} };
 		}
-		for my $part (qw(having emit lateness window from))
+		for my $part (qw(having options emit lateness window from))
 		{
 			next if !defined $self->{case}{views}[$i]{$part};
 			attempt($self, sub { delete $_[0]{views}[$i]{$part} });
 		}
+	}
+	for my $part (qw(filter on_future max_future idle_timeout clock))
+	{
+		attempt($self, sub { delete $_[0]{$part} }) if defined $self->{case}{$part};
 	}
 	for my $i (reverse 2 .. $#{ $self->{case}{columns} })
 	{

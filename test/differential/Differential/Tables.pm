@@ -24,13 +24,23 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(pick chance %types @keys @aggregates @conditions @having @windows @bases @zones);
+our @EXPORT_OK = qw(pick chance seconds_of %types @keys @aggregates @conditions @having @windows @bases @zones @filters @latenesses @futures @idle_timeouts @retentions @caps);
 
 sub pick { return $_[ int rand @_ ] }
 
 sub chance { return rand() < $_[0] }
 
 sub quoted { return '"' . $_[0] . '"' }
+
+my %seconds = (microsecond => 1e-6, second => 1, minute => 60, hour => 3600, day => 86400, week => 7 * 86400, month => 31 * 86400, quarter => 92 * 86400, year => 366 * 86400, decade => 3653 * 86400);
+
+# About how long '10 minutes' are; of the months and years of the calendar the longest.
+sub seconds_of
+{
+	my ($count, $unit) = $_[0] =~ /^(\d+) (\w+?)s?$/;
+
+	return $count * $seconds{$unit};
+}
 
 # Flavours of a column: few values (groups with many rows), tame (arithmetic never fails),
 # wild (the extremes of the type).
@@ -141,6 +151,9 @@ our @conditions = (
 	[ float => '%c = 0' ], [ text => '%c IS NOT NULL' ], [ text => q(%c <> 'a') ], [ text => q(%c LIKE 'a%') ], [ bool => '%c' ], [ bool => 'NOT %c' ],
 	[ bool => '%c IS NOT TRUE' ], [ date => q(%c >= '2024-02-28') ], [ uuid => '%c IS NOT NULL' ]);
 
+# create_ingest's filter: conditions, and what only a topic's column tells
+our @filters = (@conditions, [ any => 'off % 3 <> 0' ], [ any => 'part <> 1' ], [ time => '%c IS NOT NULL' ], [ time => 'extract(second FROM %c) < 40' ], [ any => 'false' ]);
+
 our @having = (
 	[ any => 'count(*) > 1' ], [ any => 'count(%c) > 0' ], [ any => 'count(*) % 2 = 0' ], [ int => 'sum(%c) > 0' ], [ int => 'max(%c) IS NOT NULL' ],
 	[ numeric => 'avg(%c) > 0' ], [ bool => 'bool_or(%c)' ], [ text => q(max(%c) > 'a') ], [ int => 'sum(%c) > 0 OR count(*) < 3' ]);
@@ -154,6 +167,15 @@ my @hops = map { { kind => 'hop', slide => $_->[0], size => $_->[1] } } [ '1 min
 my @cumulates = map { { kind => 'cumulate', step => $_->[0], size => $_->[1] } } [ '1 minute', '5 minutes' ], [ '15 minutes', '1 hour' ], [ '6 hours', '1 day' ];
 my @sessions = map { { kind => 'session', gap => $_ } } '1 second', '1 minute', '10 minutes', '2 hours', '1 day';
 our @windows = (undef, undef, @bins, @units, @hops, @cumulates, @sessions);
+
+# How long views wait, and how long they keep windows after that; what of them is not to be exceeded.
+our @latenesses = ('0 seconds', '0 seconds', '1 microsecond', '1 minute', '1 hour', '1 day');
+our @retentions = ('0 seconds', '1 minute', '10 minutes', '1 hour', '1 day', '40 days');
+our @caps = ((map { { max_open_windows => $_ } } 1, 2, 5, 20, 100), { max_state_bytes => 1 }, { max_state_bytes => '1 GB', max_groups => 1000000 });
+
+# Of a topic: how far ahead of the clock an event time is believed, and when a partition is idle.
+our @futures = ('1 second', '10 minutes', '1 hour', '1 day');
+our @idle_timeouts = ('1 second', '1 minute', '1 hour');
 
 # Where event time plays, as UTC: an ordinary day, both changes of summer time in several zones, years' ends, the
 # epochs of Unix and PostgreSQL, far ends.
