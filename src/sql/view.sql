@@ -35,6 +35,12 @@ CREATE FUNCTION deltaflow.watermark_of(state_table regclass) RETURNS timestamptz
     RETURN (SELECT p.watermark FROM deltaflow.pipeline p JOIN deltaflow.view v ON v.pipeline_id = p.id
             WHERE v.state_table = watermark_of.state_table);
 
+-- The border of what a view retains, by its state table: windows that begin before it
+-- may have lost panes.  Of timestamps without time zone as UTC.
+CREATE FUNCTION deltaflow.horizon_of(state_table regclass) RETURNS timestamptz
+    LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    RETURN coalesce((SELECT v.horizon FROM deltaflow.view v WHERE v.state_table = horizon_of.state_table), '-infinity');
+
 -- The watermark from which on a window is final.
 CREATE FUNCTION deltaflow.window_limit(window_end timestamptz, lateness interval) RETURNS timestamptz
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'deltaflow_window_limit';

@@ -26,6 +26,7 @@
 #include "compat.h"
 #include "view/ddl.h"
 #include "view/live_sql.h"
+#include "view/pane_window.h"
 
 #define STATE_OPTIONS \
 	"fillfactor = 45, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, " \
@@ -117,6 +118,19 @@ final_condition(const ViewSpec *spec, Oid state, const Interval *lateness, char 
 					quote_literal_cstr(qualified_name(state)));
 }
 
+/*
+ * What hides windows that have lost panes to option retain, which may be set later.  Of
+ * cumulative windows whole cycles go; of overlapping ones the first panes go while those
+ * behind them are still needed, and a window made of what is left would be wrong.
+ */
+static char *
+kept_condition(const ViewSpec *spec, Oid state)
+{
+	return psprintf("w." WINDOW_START_COLUMN " >= (SELECT deltaflow.horizon_of(%s::pg_catalog.regclass)%s)",
+					quote_literal_cstr(qualified_name(state)),
+					spec->window.time_type == TIMESTAMPOID ? " AT TIME ZONE 'UTC'" : "");
+}
+
 /* SELECT list over the rows of the state table, or of what stands for it. */
 static void
 append_output(StringInfo sql, const ViewSpec *spec, List *context)
@@ -163,7 +177,10 @@ append_windows(StringInfo sql, const ViewSpec *spec, Oid state, const Interval *
 	char	   *condition = NULL;
 
 	if (final_after != NULL)
-		condition = final_condition(spec, state, final_after, pstrdup("w.window_end"));
+		condition = final_condition(spec, state, final_after, pstrdup("w." WINDOW_END_COLUMN));
+	if (spec->window.panes.shape.kind == SHAPE_HOP)
+		condition = condition == NULL ? kept_condition(spec, state) :
+			psprintf("%s AND %s", condition, kept_condition(spec, state));
 	append_output(sql, spec, context);
 	append_pane_source(sql, spec, qualified_name(state), condition, name);
 	if (spec->having != NULL)

@@ -57,6 +57,7 @@ for my $hour (0 .. 3)
 	for my $view (sort keys %views)
 	{
 		is(sql("SELECT count(*) FROM deltaflow.reconcile('$view')"), 0, "$view: live equals batch after hour $hour");
+		is(sql("SELECT count(*) FROM (SELECT * FROM $view EXCEPT SELECT * FROM ${view}_batch) l"), 0, "$view: no window is shown that has lost rows");
 		$rows{$view}[$hour] = sql("SELECT count(*) FROM ${view}_state");
 	}
 }
