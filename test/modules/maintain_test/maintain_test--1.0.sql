@@ -24,6 +24,8 @@ CREATE FUNCTION maintain_kept_fold(source regclass, OUT applied bigint, OUT filt
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_kept_fold';
 CREATE FUNCTION maintain_kept_time(watermark timestamptz, lateness interval) RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_kept_time';
+CREATE FUNCTION maintain_kept_expire(retain interval, max_rows int) RETURNS timestamptz
+    LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_kept_expire';
 CREATE FUNCTION maintain_kept_bytes() RETURNS bigint
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_kept_bytes';
 CREATE FUNCTION maintain_kept_discard() RETURNS void

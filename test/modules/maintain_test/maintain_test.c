@@ -38,6 +38,7 @@ PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_numeric_images);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_keep);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_kept_fold);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_kept_time);
+PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_kept_expire);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_kept_bytes);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(maintain_kept_discard);
 
@@ -317,6 +318,16 @@ maintain_kept_time(PG_FUNCTION_ARGS)
 	kept_watermark = PG_GETARG_TIMESTAMPTZ(0);
 	kept_lateness = *PG_GETARG_INTERVAL_P(1);
 	PG_RETURN_VOID();
+}
+
+/* Removes a slice of what is older than that at the kept view's watermark; the horizon, -infinity when nothing was removed. */
+Datum
+maintain_kept_expire(PG_FUNCTION_ARGS)
+{
+	TimestampTz horizon = DT_NOBEGIN;
+
+	(void) live_view_expire(kept, kept_watermark, &kept_lateness, PG_GETARG_INTERVAL_P(0)->time, PG_GETARG_INT32(1), &horizon);
+	PG_RETURN_TIMESTAMPTZ(horizon);
 }
 
 /* Memory that the kept view's groups take. */
