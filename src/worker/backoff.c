@@ -14,8 +14,8 @@
 #define LOCK_RETRY_MS		500
 #define LOCK_NEWS_FAILURES	4
 
-/* With a backlog of more intervals than this a worker is behind: its epochs should take so many. */
-#define BEHIND_INTERVALS 4
+/* With a backlog of more intervals than this a worker is behind, not just interrupted: its epochs should take so many. */
+#define BEHIND_INTERVALS 10
 #define BEHIND_FACTOR 2
 
 /* An epoch takes at most this share of the backlog, and so many intervals. */
