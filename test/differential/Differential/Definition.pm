@@ -273,7 +273,16 @@ sub oracle_sql
 	my $late = late_condition($view, $zone);
 	my @conditions = defined $late && !$how{everything} ? ("$late IS NOT TRUE") : ();
 
-	push @conditions, '(' . instant($view, window_end($view, $zone)) . ' <= removed_) IS NOT TRUE' if $how{kept};
+	if ($how{kept} && $view->{window}{kind} eq 'session')
+	{
+		my $is_kept = '(' . instant($view, 'upper(s_)') . ' <= removed_) IS NOT TRUE';
+
+		$view = { %$view, having => defined $view->{having} ? "($view->{having}) AND $is_kept" : $is_kept };
+	}
+	elsif ($how{kept})
+	{
+		push @conditions, '(' . instant($view, window_end($view, $zone)) . ' <= removed_) IS NOT TRUE';
+	}
 	push @conditions, 'epoch_ <= upto_' if $how{upto};
 	return select_sql($view, "seen_$view->{source}", 'oracle', @conditions);
 }
@@ -322,9 +331,9 @@ sub stored_window
 sub cap_sql
 {
 	my ($view, $zone) = @_;
-	my ($start, $limit, $has_window) = stored_window($view, $zone);
 	my $options = $view->{options};
 	my $exceeded = ($options->{max_state_bytes} // '') eq '1' ? 'true' : defined $options->{max_open_windows} ? "n > $options->{max_open_windows}" : return undef;
+	my ($start, $limit, $has_window) = stored_window($view, $zone);
 	my $rows = "SELECT $start AS start_, $limit AS limit_, epoch_ FROM seen_$view->{source} WHERE " . join(' AND ', map { "($_)" } @{ $view->{where} }, $has_window);
 
 	# a cap is looked at when something is written; what was there before the view is written at its first epoch

@@ -146,7 +146,7 @@ sub view
 	$view->{window} = window($case, $view, $features);
 	delete $view->{lateness} if !$view->{window};
 	$view->{emit} = 'close' if defined $view->{lateness} && chance(0.25);
-	$view->{options} = options($view) if defined $view->{lateness} && $view->{window}{kind} ne 'session' && chance(0.35);
+	$view->{options} = options($view) if defined $view->{lateness} && chance(0.35);
 	$view->{from} = pick('plain', 'plain', 'plain', 'subquery', 'cte');
 	for (1 .. pick(0, 1, 1, 1, 2, 3))
 	{
@@ -175,13 +175,14 @@ sub view
 	return $view;
 }
 
-# How long windows are kept, and caps.
+# How long windows are kept, and caps.  How many sessions of a key are open depends on the order of rows within an epoch: not capped.
 sub options
 {
 	my ($view) = @_;
+	my $session = $view->{window}{kind} eq 'session';
 	my %options;
 
-	if (chance(0.7))
+	if ($session || chance(0.7))
 	{
 		my @long = grep { seconds_of($_) >= seconds_of($view->{lateness}) } @retentions;
 
@@ -193,7 +194,7 @@ sub options
 			$view->{lateness_of_retain} = 1;
 		}
 	}
-	%options = (%options, %{ pick(@caps) }) if !%options || chance(0.2);
+	%options = (%options, %{ pick(@caps) }) if !%options || (!$session && chance(0.2));
 	return \%options;
 }
 
@@ -485,7 +486,7 @@ sub controls
 	{
 		my $keeps = $view->{options} && defined $view->{options}{retain};
 
-		if (defined $view->{lateness} && $view->{window}{kind} ne 'session' && chance($keeps ? 0.15 : 0.03))
+		if (defined $view->{lateness} && chance($keeps ? 0.15 : 0.03))
 		{
 			my @long = grep { seconds_of($_) >= seconds_of($view->{lateness}) } @retentions;
 

@@ -15,6 +15,7 @@ use warnings;
 use Exporter 'import';
 
 use Differential::Definition qw(view_sql oracle_sql late_sql compared_sql create_sql is_late_possible final_sql cap_sql has_panes);
+use Differential::Tables qw(seconds_of);
 use JSON::PP;
 use Time::HiRes qw(time);
 
@@ -264,7 +265,13 @@ sub do_set
 	my $name = $step->{view};
 
 	return if !defined $self->{made}{$name};
-	$self->sql("SELECT deltaflow.set_view_options('$name', " . literal($json->encode($step->{options})) . ')');
+	my (undef, $error) = $self->try_sql("SELECT deltaflow.set_view_options('$name', " . literal($json->encode($step->{options})) . ')');
+	if (defined $error)
+	{
+		$self->fail_with('set', $name, $error) if !$self->{views}{$name}{window}{hidden};
+		$self->{verdict}{refused}{$error}++;
+		return;
+	}
 	push @{ $self->{retained}{$name} }, [ $self->epoch_of($self->{views}{$name}{source}), $step->{options}{retain} ] if exists $step->{options}{retain};
 }
 
@@ -517,7 +524,12 @@ sub note_removed
 		my ($from, $retain) = @{ $spans->[$i] };
 		my $upto = $i < $#$spans ? $spans->[ $i + 1 ][0] : 1e9;
 
-		push @spans, "($from, $upto, " . (defined $retain ? 24 * 3600 * ($retain =~ /^(\d+) day/ ? $1 : 0) || "extract(epoch FROM interval '$retain')" : 'NULL') . '::float8)';
+		my $seconds = defined $retain ? seconds_of($retain) : undef;
+
+		# a session stays until no row can touch it
+		my $touched = $view->{window}{kind} eq 'session' ? seconds_of($view->{lateness}) + seconds_of($view->{window}{gap}) : 0;
+		$seconds = $touched if defined $seconds && $touched > $seconds;
+		push @spans, "($from, $upto, " . ($seconds // 'NULL') . '::float8)';
 	}
 	my $greatest = "SELECT max(wm - make_interval(secs => retain)) FROM epochs_$view->{source} JOIN (VALUES " . join(', ', @spans) . ') s (from_, upto, retain) '
 	  . "ON epoch > from_ AND epoch <= upto WHERE isfinite(wm) AND wm > '4600-01-01 BC'";
