@@ -145,7 +145,7 @@ sub view
 	}
 	$view->{window} = window($case, $view, $features);
 	delete $view->{lateness} if !$view->{window};
-	$view->{emit} = 'close' if defined $view->{lateness} && chance(0.25);
+	$view->{emit} = 'close' if defined $view->{lateness} && chance(0.4);
 	$view->{options} = options($view) if defined $view->{lateness} && chance(0.35);
 	$view->{from} = pick('plain', 'plain', 'plain', 'subquery', 'cte');
 	for (1 .. pick(0, 1, 1, 1, 2, 3))
@@ -471,8 +471,9 @@ sub clock_moves
 {
 	my ($case, $play) = @_;
 	my $stream = int($play->{base} + $play->{step} * $play->{row});
+	my @silence = defined $case->{idle_timeout} ? ($play->{clock} + seconds_of($case->{idle_timeout})) x 5 : ();
 
-	$play->{clock} = pick($stream, $stream, $play->{clock} + 1, $play->{clock} + 60, $play->{clock} + 3600, $stream + 86400, $play->{clock} - 600);
+	$play->{clock} = pick($stream, $stream, @silence, $play->{clock} + 1, $play->{clock} + 60, $play->{clock} + 3600, $stream + 86400, $play->{clock} - 600);
 	return { do => 'clock', at => time_text($play->{clock}, 0) . '+00' };
 }
 
