@@ -146,7 +146,7 @@ sub view
 	$view->{window} = window($case, $view, $features);
 	delete $view->{lateness} if !$view->{window};
 	$view->{emit} = 'close' if defined $view->{lateness} && chance(0.4);
-	$view->{options} = options($view) if defined $view->{lateness} && chance(0.35);
+	$view->{options} = options($view) if defined $view->{lateness} && chance($view->{window}{kind} eq 'hop' ? 0.7 : 0.35);
 	$view->{from} = pick('plain', 'plain', 'plain', 'subquery', 'cte');
 	for (1 .. pick(0, 1, 1, 1, 2, 3))
 	{
@@ -186,7 +186,7 @@ sub options
 	{
 		my @long = grep { seconds_of($_) >= seconds_of($view->{lateness}) } @retentions;
 
-		$options{retain} = pick(@long);
+		$options{retain} = pick(($long[0]) x 3, @long);
 		# without lateness it is as long as windows are kept
 		if (chance(0.3))
 		{
