@@ -115,10 +115,15 @@ $node->safe_psql('postgres', q{ALTER SYSTEM SET deltaflow.epoch_retention = 0; S
 wait_for_rows($node, 'SELECT count(*) FROM deltaflow.epochs', 0, 'which is as short as deltaflow.epoch_retention says');
 $pid = worker_pid($node, 'orders');
 $node->safe_psql('postgres', q{ALTER DATABASE postgres SET statement_timeout = '1ms'; ALTER DATABASE postgres SET default_transaction_read_only = on});
-$node->safe_psql('postgres', "SET statement_timeout = 0; SELECT pg_terminate_backend($pid)");
-produce(1000);
-wait_for_rows($node, q{SET statement_timeout = 0; SELECT count(*) FROM orders}, $produced, 'settings of the database do not stop workers');
-$node->safe_psql('postgres', q{SET statement_timeout = 0; SET default_transaction_read_only = off; ALTER DATABASE postgres RESET ALL});
+{
+	# our own sessions do without them from their first statement on
+	local $ENV{PGOPTIONS} = '-c statement_timeout=0 -c default_transaction_read_only=off';
+
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	produce(1000);
+	wait_for_rows($node, 'SELECT count(*) FROM orders', $produced, 'settings of the database do not stop workers');
+	$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET ALL');
+}
 
 # a snapshot that does not move
 $node->psql('postgres', q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT deltaflow.wait('orders')}, stderr => \$error);
