@@ -483,7 +483,8 @@ send_live(Generator *g, const Settings *settings, rd_kafka_t *client, rd_kafka_t
 
 		if (elapsed > (int64_t) settings->live_seconds * 1000000)
 			break;
-		for (; n < due; n++)
+		/* in pieces: a pace that cannot be kept must not hide the end */
+		for (int sent = 0; n < due && sent < 10000; n++, sent++)
 			send_event(client, topic, (int) (n % settings->partitions), record,
 					   write_event(g, n, clock_us(CLOCK_REALTIME) / 1000, record));
 		rd_kafka_poll(client, 0);
