@@ -156,18 +156,24 @@ allow_more(const LiveView *view, const char *option, int64 cap)
 					name, option, cap < PG_INT64_MAX / 10 ? cap * 10 : PG_INT64_MAX, name);
 }
 
+/* More are open than the cap allows. */
+static void
+refuse_open(LiveView *view, const char *what, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("view has more than " INT64_FORMAT " open %s", view->caps.open_windows, what),
+			 errdetail("The watermark is too far behind the newest rows, %sor event times are wrong.", why),
+			 errhint("SELECT * FROM deltaflow.watermarks shows what holds the watermark. %s",
+					 allow_more(view, "max_open_windows", view->caps.open_windows))));
+}
+
 /* Sessions are counted where they are made. */
 static void
 check_sessions(LiveView *view)
 {
-	if (!view->crowded)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("view has more than " INT64_FORMAT " open sessions of one key", view->caps.open_windows),
-			 errdetail("The watermark is too far behind the newest rows, the gap is too short, or event times are wrong."),
-			 errhint("SELECT * FROM deltaflow.watermarks shows what holds the watermark. %s",
-					 allow_more(view, "max_open_windows", view->caps.open_windows))));
+	if (view->crowded)
+		refuse_open(view, "sessions of one key", "the gap is too short, ");
 }
 
 static void
@@ -180,12 +186,7 @@ check_windows(LiveView *view)
 	if (view->open_windows->members > view->caps.open_windows)
 		drop_closed(view);
 	if (view->open_windows->members > view->caps.open_windows)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("view has more than " INT64_FORMAT " open windows", view->caps.open_windows),
-				 errdetail("The watermark is too far behind the newest rows, or event times are wrong."),
-				 errhint("SELECT * FROM deltaflow.watermarks shows what holds the watermark. %s",
-						 allow_more(view, "max_open_windows", view->caps.open_windows))));
+		refuse_open(view, "windows", "");
 }
 
 /* About how many rows a page has: by the server's statistics, or as the middle one. */

@@ -68,10 +68,9 @@ kept_for(const LiveView *view, const Interval *lateness, int64 retain)
 
 /* The index to walk along; not there when somebody dropped it. */
 static Relation
-open_time_index(LiveView *view)
+open_time_index(LiveView *view, Relation table)
 {
-	AttrNumber	first = view->spec->keys[view->spec->window.key].column.attnum;
-	Relation	index = state_table_index_led_by(live_view_table(view), first);
+	Relation	index = index_led_by(table, view->spec->keys[view->spec->window.key].column.attnum, RowExclusiveLock);
 
 	if (index == NULL)
 		ereport(ERROR,
@@ -160,8 +159,8 @@ session_view_expire(LiveView *view, TimestampTz watermark, const Interval *laten
 	if (TIMESTAMP_NOT_FINITE(slice.old_to))
 		return true;
 	choose_beginning(view, slice.old_to);
-	index = open_time_index(view);
 	parts = state_table_parts(live_view_table(view));
+	index = open_time_index(view, parts.relation);
 	time_walk_begin(&slice.walk, &parts, index, view->spec->window.time_type,
 					view->spec->keys[view->spec->window.key].column.attnum,
 					BTGreaterEqualStrategyNumber, view->removed_to);

@@ -209,15 +209,15 @@ state_table_parts(const StateTable *table)
 
 /* An index for walks by a column. */
 Relation
-state_table_index_led_by(const StateTable *table, AttrNumber column)
+index_led_by(Relation relation, AttrNumber column, LOCKMODE lock)
 {
 	ListCell   *lc;
 
-	foreach(lc, RelationGetIndexList(table->relation))
+	foreach(lc, RelationGetIndexList(relation))
 	{
-		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
+		Relation	index = index_open(lfirst_oid(lc), lock);
 
-		if (index_is_whole(index) && index->rd_index->indkey.values[0] == column)
+		if (index_is_whole(index) && index->rd_index->indkey.values[0] == column && index->rd_indoption[0] == 0)
 			return index;
 		index_close(index, NoLock);
 	}

@@ -10,6 +10,7 @@
 
 #include "access/relscan.h"
 #include "executor/tuptable.h"
+#include "storage/lockdefs.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
@@ -61,7 +62,10 @@ typedef struct StateTableParts
 
 extern StateTableParts state_table_parts(const StateTable *table);
 
-/* The index that is led by that column, to be closed by index_close(); NULL: there is none. */
-extern Relation state_table_index_led_by(const StateTable *table, AttrNumber column);
+/*
+ * A btree of all rows that is led by that column, rising; NULL: there is none.  To be
+ * closed by index_close(); its lock stays.
+ */
+extern Relation index_led_by(Relation relation, AttrNumber column, LOCKMODE lock);
 
 #endif							/* DELTAFLOW_MAINTAIN_STATE_TABLE_H */

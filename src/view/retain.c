@@ -18,6 +18,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "maintain/state_table.h"
 #include "view/ddl.h"
 #include "view/load.h"
 #include "view/retain.h"
@@ -58,23 +59,17 @@ retain_check_shown(const ViewSpec *spec)
 			 errhint("Add the start of the window to the select list.")));
 }
 
-/* Does an index begin with that column? */
+/* Is there an index that old sessions can be removed along? */
 static bool
 has_index_led_by(Oid relid, AttrNumber column)
 {
 	Relation	relation = table_open(relid, AccessShareLock);
-	ListCell   *lc;
-	bool		found = false;
+	Relation	index = index_led_by(relation, column, AccessShareLock);
 
-	foreach(lc, RelationGetIndexList(relation))
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-
-		found |= index->rd_index->indisvalid && index->rd_index->indkey.values[0] == column;
+	if (index != NULL)
 		index_close(index, AccessShareLock);
-	}
 	table_close(relation, AccessShareLock);
-	return found;
+	return index != NULL;
 }
 
 void
