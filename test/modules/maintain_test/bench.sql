@@ -33,16 +33,3 @@ CREATE TEMP TABLE cost (write_us float8);
 \set ECHO none
 SELECT 'INSERT INTO cost SELECT write_us FROM maintain_kept_fold(''item1'')' FROM generate_series(1, 50) \gexec
 SELECT round(avg(write_us)::numeric, 2) AS write_us, pg_size_pretty(pg_relation_size('items_state')) AS table_size FROM cost;
-
--- Every row comes to another group than those before it: nothing is in the processor's
--- caches.  A pass makes the groups, or finds them; passes 2 to 8 are the difference.
-CREATE TABLE spread (few bigint, many bigint, price bigint);
-INSERT INTO spread SELECT g::bigint * 7919 % 10000, g::bigint * 7919 % 10000000, g % 1000 FROM generate_series(1, 10000000) g;
-SELECT maintain_source('spread');
-SELECT deltaflow.create_view('spread_few', 'SELECT few, count(*) AS n, sum(price) AS s, max(price) AS m FROM spread GROUP BY 1');
-SELECT deltaflow.create_view('spread_many', 'SELECT many, count(*) AS n, sum(price) AS s, max(price) AS m FROM spread GROUP BY 1');
-\echo '10 thousand and 10 million groups, each row in another:'
-SELECT v AS view, round(once.fold_ns::numeric, 1) AS first_pass_ns, round(((8 * passes.fold_ns - once.fold_ns) / 7)::numeric, 1) AS later_ns
-FROM unnest(ARRAY['spread_few', 'spread_many']) v,
-    maintain_fold(v::regclass, 'spread', epoch_rows => 100000000, cache_kb => 8000000) once,
-    maintain_fold(v::regclass, 'spread', epoch_rows => 100000000, cache_kb => 8000000, repeats => 8) passes;

@@ -9,6 +9,10 @@ CREATE FUNCTION maintain_fold(live regclass, source regclass, seed int DEFAULT 0
                               OUT written bigint, OUT fold_ns float8, OUT write_us float8)
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_fold';
 
+-- Folds all rows of source again and again, nothing written: nanoseconds of the processor a row.
+CREATE FUNCTION maintain_fold_passes(live regclass, source regclass, passes int, OUT pass int, OUT fold_ns float8) RETURNS SETOF record
+    LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_fold_passes';
+
 CREATE FUNCTION maintain_fill(live regclass, source regclass, cache_kb int DEFAULT 65536) RETURNS bigint
     LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_fill';
 
