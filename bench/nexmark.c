@@ -14,7 +14,8 @@
  *
  * Event time begins at a fixed date and runs at event-rate events a second (100,000);
  * --live sends `pace` records a second with the clock's time instead.
- * It ends with the number of records acknowledged.
+ * It ends with the number of records acknowledged, and how long that took from the
+ * call that sent them.
  */
 #include <math.h>
 #include <stdbool.h>
@@ -66,7 +67,10 @@ static const char *hot_channels[] = {"Google", "Facebook", "Baidu", "Apple"};
 static char hot_urls[4][128];
 static char urls[CHANNELS][128];
 
+#define LATENCIES	10000
+
 static int64_t acknowledged = 0;
+static int64_t acknowledged_after[LATENCIES];	/* so many ms, the last: or more */
 static int64_t refused = 0;
 
 /* ---------- chance ---------- */
@@ -406,19 +410,34 @@ make_urls(Generator *g)
 static void
 delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
+	int64_t		ms = rd_kafka_message_latency(message) / 1000;
+
 	(void) client;
 	(void) opaque;
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
 		acknowledged++;
 	else
 		refused++;
+	acknowledged_after[ms < LATENCIES ? ms : LATENCIES - 1]++;
+}
+
+/* Milliseconds within which that share of the records was acknowledged. */
+static int
+latency_quantile(double share)
+{
+	int64_t		seen = 0;
+	int			ms = 0;
+
+	while (ms < LATENCIES - 1 && (seen += acknowledged_after[ms]) < share * (double) acknowledged)
+		ms++;
+	return ms;
 }
 
 static rd_kafka_t *
 connect_to(const char *brokers, bool live)
 {
 	const char *options[][2] = {
-		{"bootstrap.servers", brokers}, {"linger.ms", live ? "1" : "20"}, {"batch.size", "500000"},
+		{"bootstrap.servers", brokers}, {"linger.ms", live ? "5" : "20"}, {"batch.size", "500000"},
 		{"batch.num.messages", "100000"}, {"queue.buffering.max.messages", "500000"},
 		{"queue.buffering.max.kbytes", "400000"}, {"acks", "1"}
 	};
@@ -584,6 +603,6 @@ main(int argc, char **argv)
 	refused += rd_kafka_outq_len(client);
 	rd_kafka_topic_destroy(topic);
 	rd_kafka_destroy(client);
-	printf("%lld\n", (long long) acknowledged);
+	printf("%lld acknowledged, p50 %d ms, p99 %d ms\n", (long long) acknowledged, latency_quantile(0.5), latency_quantile(0.99));
 	return refused != 0;
 }

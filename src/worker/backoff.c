@@ -18,6 +18,9 @@
 #define BEHIND_INTERVALS 10
 #define BEHIND_FACTOR 2
 
+/* A worker that is not behind makes so many epochs in an interval, when their work is worth it. */
+#define INTERVAL_EPOCHS 4
+
 /* An epoch takes at most this share of the backlog, and so many intervals. */
 #define BACKLOG_SHARE 4
 #define MOST_INTERVALS 10
@@ -60,32 +63,34 @@ backoff_succeeded(Backoff *backoff)
 }
 
 /*
- * A record that arrives just after an epoch's poll waits for the rest of that
- * epoch, the gap, and the next epoch's work: work + gap + work.  Keeping that sum
- * at half the interval, the other half being the broker's and the scheduler's, is
- * what the second bound says; the first keeps light epochs frequent, at a fixed
- * share of the processor.
+ * A record that arrives just after an epoch's last poll waits for the rest of that
+ * epoch, the gap, and the next epoch's work.  Half the interval is for that, the
+ * other half being the broker's and the scheduler's: a quarter from one epoch's
+ * start to the next, and a quarter for the work.  The first bound keeps light epochs
+ * frequent, at a fixed share of the processor.
  *
  * A worker that is behind makes nothing fresher by hurrying: the client fills its
  * queue meanwhile, and a larger epoch writes each group fewer times.
  */
 long
-epoch_gap(long work_ms, long interval_ms, long backlog_ms)
+epoch_gap(long work_us, long interval_ms, long backlog_ms)
 {
-	long		light = GAP_FACTOR * work_ms;
-	long		fresh = interval_ms / 2 - 2 * work_ms;
+	long		light = GAP_FACTOR * work_us;
+	long		fresh = interval_ms * 1000 / INTERVAL_EPOCHS - work_us;
 
 	if (backlog_ms > BEHIND_INTERVALS * interval_ms)
-		return Max(0, BEHIND_FACTOR * interval_ms - work_ms);
-	return Max(0, Min(light, fresh));
+		return Max(0, BEHIND_FACTOR * interval_ms - work_us / 1000);
+	return Max(0, (Min(light, fresh) + 999) / 1000);
 }
 
 /*
- * Far behind, an epoch may take as long as costs the reader nothing: a quarter of
- * the wait that the newest record has before it anyway.
+ * Records arrive while an epoch works, and chasing the last of them would make it the
+ * longer the higher the load is: it takes no more after its quarter.  Far behind, an
+ * epoch may take as long as costs the reader nothing: a quarter of the wait that the
+ * newest record has before it anyway.
  */
 long
 epoch_work(long interval_ms, long backlog_ms)
 {
-	return Max(interval_ms, Min(backlog_ms / BACKLOG_SHARE, MOST_INTERVALS * interval_ms));
+	return Max(interval_ms / INTERVAL_EPOCHS, Min(backlog_ms / BACKLOG_SHARE, MOST_INTERVALS * interval_ms));
 }

@@ -28,13 +28,13 @@ extern long backoff_for_lock(const Backoff *backoff);
 extern bool backoff_lock_is_news(const Backoff *backoff);
 
 /*
- * Milliseconds between the end of an epoch that worked for work_ms and the start
+ * Milliseconds between the end of an epoch that worked for work_us and the start
  * of the next, when everything that had arrived was taken.  The aim is that no
  * record waits longer than interval_ms until its commit, and that a lightly
  * loaded worker spends most of its time asleep.  backlog_ms: how long what waits at
  * the broker will take.
  */
-extern long epoch_gap(long work_ms, long interval_ms, long backlog_ms);
+extern long epoch_gap(long work_us, long interval_ms, long backlog_ms);
 
 /* Milliseconds after which an epoch takes no more records, with that backlog when it begins. */
 extern long epoch_work(long interval_ms, long backlog_ms);

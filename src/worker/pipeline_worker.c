@@ -300,7 +300,7 @@ wait_for_more(PipelineWorker *worker, instr_time started)
 		return;
 	INSTR_TIME_SET_CURRENT(worked);
 	INSTR_TIME_SUBTRACT(worked, started);
-	gap = epoch_gap((long) (INSTR_TIME_GET_MICROSEC(worked) / 1000), setting_epoch_interval,
+	gap = epoch_gap((long) INSTR_TIME_GET_MICROSEC(worked), setting_epoch_interval,
 					pipeline_backlog_ms(worker->pipeline));
 	if (gap > 0)
 		wait_for(-1, gap, WAIT_FOR_RECORDS);

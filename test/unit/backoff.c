@@ -49,24 +49,25 @@ gaps(void)
 	long		last = 0;
 
 	ok(epoch_gap(0, 100, 0) == 0, "no work, no gap");
-	ok(epoch_gap(1, 100, 0) == 8, "a light epoch is repeated after a few ms");
-	ok(epoch_gap(25, 100, 0) == 0, "a quarter of the interval of work leaves no gap");
-	ok(epoch_gap(16, 100, 0) == 18, "at half load work and gap are alike");
+	ok(epoch_gap(1000, 100, 0) == 8, "a light epoch is repeated after a few ms");
+	ok(epoch_gap(400, 100, 0) == 4, "the lightest does not follow at once either");
+	ok(epoch_gap(25000, 100, 0) == 0, "a quarter of the interval of work leaves no gap");
+	ok(epoch_gap(12000, 100, 0) == 13, "at half load work and gap are alike");
 	for (long work = 0; work <= 1000; work++)
 	{
-		long		gap = epoch_gap(work, 100, 0);
+		long		gap = epoch_gap(work * 1000, 100, 0);
 
 		negative |= gap < 0;
 		if (gap > 0)
-			fresh &= 2 * work + gap <= 50;
-		if (work <= 5)
+			fresh &= work + gap <= 25;
+		if (work <= 2)
 			rising &= gap >= last;
 		last = gap;
 	}
-	ok(epoch_gap(30, 100, 2000) == 170 && epoch_gap(250, 100, 2000) == 0, "a worker that is behind makes larger epochs");
-	ok(epoch_gap(16, 100, 1000) == 18, "a second of backlog is caught up with, not saved up");
+	ok(epoch_gap(30000, 100, 2000) == 170 && epoch_gap(250000, 100, 2000) == 0, "a worker that is behind makes larger epochs");
+	ok(epoch_gap(16000, 100, 1000) == 9, "a second of backlog is caught up with, not saved up");
 	ok(!negative, "no negative gap");
-	ok(fresh, "no record waits longer than half the interval, unless one epoch takes that long");
+	ok(fresh, "epochs begin a quarter of the interval apart, unless one takes longer");
 	ok(rising, "the gap grows with the work of light epochs");
 }
 
@@ -77,14 +78,14 @@ work(void)
 	bool		rising = true;
 	long		last = 0;
 
-	ok(epoch_work(100, 0) == 100, "an epoch takes records for an interval");
-	ok(epoch_work(100, 400) == 100 && epoch_work(100, 2000) == 500, "a quarter of a large backlog");
+	ok(epoch_work(100, 0) == 25, "an epoch takes records for a quarter of the interval");
+	ok(epoch_work(100, 80) == 25 && epoch_work(100, 2000) == 500, "a quarter of a large backlog");
 	ok(epoch_work(100, 1000000) == 1000, "ten intervals at most");
 	for (long backlog = 0; backlog < 10000; backlog += 7)
 	{
 		long		ms = epoch_work(100, backlog);
 
-		within &= ms == 100 || ms <= backlog / 4;
+		within &= ms == 25 || ms <= backlog / 4;
 		rising &= ms >= last;
 		last = ms;
 	}
