@@ -15,6 +15,7 @@
 
 #include "batch/live_rows.h"
 #include "compat.h"
+#include "fdw/bounds.h"
 #include "view/load.h"
 
 #define BEFORE_NAME "deltaflow_before"
@@ -28,6 +29,28 @@ live_rows_spec(const ViewRow *view)
 	if (refusal != NULL)
 		view_refusal_raise(refusal);
 	return spec;
+}
+
+void
+live_rows_bound_topic(const ViewRow *view, const ViewSpec *spec)
+{
+	List	   *positions = position_list_seen(view->pipeline_id);
+	PositionSet future = dead_letters_of_future(view->pipeline_id, view->id);
+	int			n = list_length(positions);
+	KafkaPosition *first = palloc(sizeof(KafkaPosition) * (n + 1));
+	KafkaPosition *next = palloc(sizeof(KafkaPosition) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		PositionRow *row = list_nth(positions, i);
+
+		first[i] = (KafkaPosition) {row->partition, row->first_offset};
+		next[i] = (KafkaPosition) {row->partition, row->next_offset};
+	}
+	scan_bounds_set(spec->source_relid, first, n, next, n);
+	scan_bounds_columns(spec->source_relid, spec->source_columns);
+	scan_bounds_without(spec->source_relid, &future);
+	pfree(future.positions);
 }
 
 char *

@@ -11,6 +11,12 @@
 /* The spec of a view that exists; ERROR when its definition cannot be kept any more. */
 extern ViewSpec *live_rows_spec(const ViewRow *view);
 
+/*
+ * Until scan_bounds_clear(): scans of the view's topic give exactly the records that
+ * the live view has taken, by the active snapshot.
+ */
+extern void live_rows_bound_topic(const ViewRow *view, const ViewSpec *spec);
+
 /* schema.name, quoted */
 extern char *live_rows_relation(Oid relid);
 

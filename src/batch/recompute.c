@@ -51,26 +51,6 @@ delete_groups(const ViewRow *view, const ViewSpec *spec, const TimeRange *range)
 	SPI_execute(psprintf("DELETE FROM %s%s", live_rows_relation(view->state_table), condition), false, 0);
 }
 
-/* Makes scans of a topic end where its pipeline stands, and give the rows that are the view's. */
-static void
-bound_topic_scan(const ViewRow *view, const ViewSpec *spec)
-{
-	List	   *positions = position_list(view->pipeline_id);
-	int			n = list_length(positions);
-	KafkaPosition *first = palloc(sizeof(KafkaPosition) * (n + 1));
-	KafkaPosition *next = palloc(sizeof(KafkaPosition) * (n + 1));
-
-	for (int i = 0; i < n; i++)
-	{
-		PositionRow *row = list_nth(positions, i);
-
-		first[i] = (KafkaPosition) {row->partition, row->first_offset};
-		next[i] = (KafkaPosition) {row->partition, row->next_offset};
-	}
-	scan_bounds_set(spec->source_relid, first, n, next, n);
-	scan_bounds_columns(spec->source_relid, spec->source_columns);
-}
-
 /* Folds the source's rows of the range into the emptied state. */
 static void
 fill_groups(const ViewSpec *spec, const TimeRange *range)
@@ -137,7 +117,7 @@ batch_recompute(const ViewRow *view, const TimeRange *wanted)
 	sessions = spec->window.kind == WINDOW_SESSION && (range->has_since || range->has_until);
 	SPI_connect();
 	if (topic)
-		bound_topic_scan(view, spec);
+		live_rows_bound_topic(view, spec);
 	changed = sessions ? session_recompute(view, spec, range, RECOMPUTE_CACHE_BYTES) : recompute_groups(view, spec, range);
 	if (topic)
 		scan_bounds_clear();

@@ -191,33 +191,6 @@ register_late_rows(const ViewRow *view)
 		elog(ERROR, "could not register the late rows of a view");
 }
 
-/* Makes scans of the topic end at the positions that the caller's snapshot shows, and give the rows that are the view's. */
-static void
-bound_topic_scan(const ViewRow *view, const ViewSpec *spec)
-{
-	KafkaPosition *first;
-	KafkaPosition *next;
-	int			n;
-
-	query_catalog(psprintf("SELECT topic_partition, first_offset, next_offset FROM deltaflow.position"
-						   " WHERE pipeline_id = " INT64_FORMAT, view->pipeline_id));
-	n = (int) SPI_processed;
-	first = palloc(sizeof(KafkaPosition) * (n + 1));
-	next = palloc(sizeof(KafkaPosition) * (n + 1));
-	for (int i = 0; i < n; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		bool		isnull;
-
-		first[i].partition = next[i].partition =
-			DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
-		first[i].offset = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
-		next[i].offset = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &isnull));
-	}
-	scan_bounds_set(spec->source_relid, first, n, next, n);
-	scan_bounds_columns(spec->source_relid, spec->source_columns);
-}
-
 void
 batch_reconcile(const ViewRow *view, const TimeRange *wanted, ReturnSetInfo *result)
 {
@@ -237,7 +210,7 @@ batch_reconcile(const ViewRow *view, const TimeRange *wanted, ReturnSetInfo *res
 	SPI_connect();
 	register_late_rows(view);
 	if (topic)
-		bound_topic_scan(view, spec);
+		live_rows_bound_topic(view, spec);
 	if (SPI_execute(comparison(view, spec, condition), true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not compare a view with its definition");
 	if (topic)

@@ -125,6 +125,7 @@ extern void pipeline_clear_attempts(int64 id);
 
 /* position.c */
 extern List *position_list(int64 pipeline_id);	/* of PositionRow, by partition */
+extern List *position_list_seen(int64 pipeline_id);	/* the same by the active snapshot, not by one taken now */
 extern void position_insert(int64 pipeline_id, int32 partition, int64 first_offset);
 
 /* Stores *now where next_offset is still expected_next; ERROR (serialization failure) otherwise. */
@@ -159,6 +160,7 @@ extern void epoch_prune(int64 pipeline_id, int64 upto_epoch);	/* forgets epochs 
 extern uint64 epoch_prune_before(int64 pipeline_id, TimestampTz before, int max_epochs);
 
 #include "format/format.h"
+#include "kafka/position_set.h"
 #include "kafka/record.h"
 
 /* Whose dead letter it is: a pipeline's, or one view's of a topic. */
@@ -171,6 +173,9 @@ typedef struct DeadLetterOf
 } DeadLetterOf;
 extern void dead_letter_insert(const DeadLetterOf *of, const KafkaRecord *record, const Refusal *why, int attempts);
 extern bool dead_letter_exists(const DeadLetterOf *of, const KafkaRecord *record);	/* this one's, or its pipeline's */
+
+/* The records of a topic that on_future set aside, for the view or its pipeline; by the active snapshot. */
+extern PositionSet dead_letters_of_future(int64 pipeline_id, int64 view_id);
 extern void late_row_insert(int64 view_id, int64 epoch, const char *topic, const KafkaRecord *record,
 							TimestampTz event_time, TimestampTz window_start, TimestampTz window_end,
 							bool left_out, const char *row_json);

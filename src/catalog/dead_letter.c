@@ -112,6 +112,27 @@ dead_letter_exists(const DeadLetterOf *of, const KafkaRecord *record)
 	return statement_execute(&find, lengthof(values), values, NULL) > 0;
 }
 
+PositionSet
+dead_letters_of_future(int64 pipeline_id, int64 view_id)
+{
+	static Statement list = {
+		"SELECT partition, record_offset FROM deltaflow.dead_letter WHERE pipeline_id = $1 "
+		"AND (view_id IS NULL OR view_id = $2) AND stage = 'check' AND sqlstate = '22008' ORDER BY 1, 2",
+		2, {INT8OID, INT8OID},.as_seen = true
+	};
+	Datum		values[] = {Int64GetDatum(pipeline_id), Int64GetDatum(view_id)};
+	PositionSet set;
+	CatalogCall call;
+
+	catalog_begin(&call);
+	set.n = statement_run(&list, lengthof(values), values, NULL);
+	set.positions = MemoryContextAllocHuge(call.caller, Max(set.n, 1) * sizeof(KafkaPosition));
+	for (int64 i = 0; i < set.n; i++)
+		set.positions[i] = (KafkaPosition) {result_int32(i, 1), result_int64(i, 2, 0)};
+	catalog_end(&call);
+	return set;
+}
+
 void
 dead_letter_insert(const DeadLetterOf *of, const KafkaRecord *record, const Refusal *why, int attempts)
 {

@@ -43,15 +43,24 @@ position_read(const CatalogCall *call, uint64 i)
 	return row;
 }
 
+#define POSITIONS_OF_PIPELINE \
+	"SELECT topic_partition, first_offset, next_offset, end_offset, max_event_time, active_at, future, " \
+	"consumed, applied, late, dead, filtered, redelivered " \
+	"FROM deltaflow.position WHERE pipeline_id = $1 ORDER BY topic_partition"
+
 List *
 position_list(int64 pipeline_id)
 {
-	static Statement list = {
-		"SELECT topic_partition, first_offset, next_offset, end_offset, max_event_time, active_at, future, "
-		"consumed, applied, late, dead, filtered, redelivered "
-		"FROM deltaflow.position WHERE pipeline_id = $1 ORDER BY topic_partition",
-		1, {INT8OID}
-	};
+	static Statement list = {POSITIONS_OF_PIPELINE, 1, {INT8OID}};
+	Datum		key = Int64GetDatum(pipeline_id);
+
+	return statement_list(&list, 1, &key, position_read);
+}
+
+List *
+position_list_seen(int64 pipeline_id)
+{
+	static Statement list = {POSITIONS_OF_PIPELINE, 1, {INT8OID},.as_seen = true};
 	Datum		key = Int64GetDatum(pipeline_id);
 
 	return statement_list(&list, 1, &key, position_read);

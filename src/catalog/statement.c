@@ -69,7 +69,7 @@ statement_run(Statement *statement, int nvalues, const Datum *values, const bool
 		statement_prepare(statement);
 	for (int i = 0; i < statement->nargs; i++)
 		nulls[i] = (isnull != NULL && isnull[i]) ? 'n' : ' ';
-	code = SPI_execute_plan(statement->plan, unconstify(Datum *, values), nulls, false, 0);
+	code = SPI_execute_plan(statement->plan, unconstify(Datum *, values), nulls, statement->as_seen, 0);
 	if (code < 0)
 		elog(ERROR, "could not execute \"%s\": %s", statement->sql, SPI_result_code_string(code));
 	return SPI_processed;

@@ -20,6 +20,7 @@ typedef struct Statement
 	const char *sql;
 	int			nargs;
 	Oid			types[STATEMENT_MAX_ARGS];
+	bool		as_seen;		/* by the active snapshot, not by one taken now */
 	SPIPlanPtr	plan;			/* made at the first use */
 } Statement;
 

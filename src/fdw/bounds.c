@@ -51,9 +51,9 @@ forget_at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 
 /* A copy of positions that lives as long as the bounds. */
 static KafkaPosition *
-copy_positions(const KafkaPosition *positions, int n)
+copy_positions(const KafkaPosition *positions, int64 n)
 {
-	KafkaPosition *copy = MemoryContextAlloc(TopTransactionContext, Max(n, 1) * sizeof(KafkaPosition));
+	KafkaPosition *copy = MemoryContextAllocHuge(TopTransactionContext, Max(n, 1) * sizeof(KafkaPosition));
 
 	if (n > 0)
 		memcpy(copy, positions, n * sizeof(KafkaPosition));
@@ -82,17 +82,34 @@ scan_bounds_set(Oid topic_relid, const KafkaPosition *from, int nfrom,
 	current_bounds = bounds;
 }
 
-void
-scan_bounds_columns(Oid topic_relid, const Bitmapset *columns)
+/* The limits that were set for a topic. */
+static ScanBounds *
+bounds_that_are_set(Oid topic_relid)
 {
 	ScanBounds *bounds = scan_bounds_find(topic_relid);
-	MemoryContext old;
 
 	if (bounds == NULL)
 		elog(ERROR, "no bounds are set for topic %u", topic_relid);
-	old = MemoryContextSwitchTo(TopTransactionContext);
+	return bounds;
+}
+
+void
+scan_bounds_columns(Oid topic_relid, const Bitmapset *columns)
+{
+	ScanBounds *bounds = bounds_that_are_set(topic_relid);
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
 	bounds->columns = bms_copy(columns);
 	MemoryContextSwitchTo(old);
+}
+
+void
+scan_bounds_without(Oid topic_relid, const PositionSet *records)
+{
+	ScanBounds *bounds = bounds_that_are_set(topic_relid);
+
+	bounds->without.n = records->n;
+	bounds->without.positions = copy_positions(records->positions, records->n);
 }
 
 void

@@ -10,7 +10,7 @@
 
 #include "nodes/bitmapset.h"
 
-#include "kafka/consumer.h"
+#include "kafka/position_set.h"
 
 /*
  * Until scan_bounds_clear(), scans of this topic in this backend read, per
@@ -27,5 +27,8 @@ extern void scan_bounds_clear(void);
  * need them: what a view's definition reads decides which records are its rows.
  */
 extern void scan_bounds_columns(Oid topic_relid, const Bitmapset *columns);
+
+/* With bounds set: records that those scans leave out.  Copied. */
+extern void scan_bounds_without(Oid topic_relid, const PositionSet *records);
 
 #endif							/* DELTAFLOW_FDW_BOUNDS_H */

@@ -272,6 +272,13 @@ start_round(TopicScan *scan)
 	scan->stale = false;
 }
 
+/* Whether the engine wants this record left out. */
+static bool
+is_left_out(const TopicScan *scan, const KafkaRecord *record)
+{
+	return scan->bounds != NULL && position_set_has(&scan->bounds->without, record->partition, record->offset);
+}
+
 /* A record that is not a row: an ERROR, a WARNING, or only counted. */
 static void
 report_refusal(TopicScan *scan, const KafkaRecord *record, const Refusal *refusal)
@@ -306,9 +313,12 @@ topic_iterate_scan(ForeignScanState *node)
 	while ((record = row_reader_next(scan->rows, slot->tts_values, slot->tts_isnull, &refusal)) != NULL)
 	{
 		scan->records++;
-		if (refusal == NULL)
-			return ExecStoreVirtualTuple(slot);
-		report_refusal(scan, record, refusal);
+		if (!is_left_out(scan, record))
+		{
+			if (refusal == NULL)
+				return ExecStoreVirtualTuple(slot);
+			report_refusal(scan, record, refusal);
+		}
 		CHECK_FOR_INTERRUPTS();
 	}
 	return slot;

@@ -18,6 +18,7 @@ typedef struct ScanBounds
 	KafkaPosition *upto;
 	int			nupto;
 	Bitmapset  *columns;		/* to be decoded in any case */
+	PositionSet without;		/* records left out */
 } ScanBounds;
 
 /* The limits for a topic, NULL when there are none. */

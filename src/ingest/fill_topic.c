@@ -5,8 +5,9 @@
  * A consumer of its own reads [fill_next, fill_upto) of each partition; what was
  * polled before an epoch is folded in it, counted in the view's books, and released
  * when it commits.  One view is filled at a time.  A record is a row by what this view
- * reads; when it is none it becomes a dead letter, unless it was one already.  Which
- * event times are too far in the future (on_future) is decided by the clock as it is now.
+ * reads; when it is none it becomes a dead letter, unless it was one already.  What
+ * on_future set aside stays so for every view of the pipeline; of other records it is
+ * decided by the clock as it is now.
  */
 #include "postgres.h"
 
@@ -57,6 +58,28 @@ close_reader(Pipeline *pipeline)
 	consumer_close(pipeline->old_consumer);
 	pipeline->old_consumer = NULL;
 	pipeline->old_reader = NULL;
+	if (pipeline->old_future != NULL)
+	{
+		pfree(pipeline->old_future->positions);
+		pfree(pipeline->old_future);
+	}
+	pipeline->old_future = NULL;
+}
+
+/* What on_future has set aside of the view's old records: asked once, as none is added to those. */
+static void
+load_future(Pipeline *pipeline, const PipelineView *view)
+{
+	MemoryContext before = MemoryContextSwitchTo(pipeline->context);
+
+	if (pipeline->old_future == NULL)
+	{
+		PositionSet set = dead_letters_of_future(pipeline->row->id, view->row->id);
+
+		pipeline->old_future = palloc(sizeof(PositionSet));
+		*pipeline->old_future = set;
+	}
+	MemoryContextSwitchTo(before);
 }
 
 /*
@@ -148,7 +171,7 @@ set_aside(Pipeline *pipeline, PipelineView *view, const KafkaRecord *record, con
 
 /* Decodes one old record into the next row, or counts it as dead. */
 static void
-take_record(Pipeline *pipeline, PipelineView *view, const KafkaRecord *record, PositionRow *books)
+decode_record(Pipeline *pipeline, PipelineView *view, const KafkaRecord *record, PositionRow *books)
 {
 	RowBatch   *rows = pipeline->old_rows;
 	Datum	   *values = row_values(rows, rows->nrows);
@@ -156,7 +179,6 @@ take_record(Pipeline *pipeline, PipelineView *view, const KafkaRecord *record, P
 	MemoryContext before = MemoryContextSwitchTo(rows->context);
 	Refusal		why;
 
-	books->consumed++;
 	pipeline->attempt.old_record = record;
 	if (view_decode(pipeline, view, record, values, isnull, &why) &&
 		!refuse_future_row(pipeline, record, values, isnull, &why))
@@ -169,6 +191,17 @@ take_record(Pipeline *pipeline, PipelineView *view, const KafkaRecord *record, P
 	pipeline->attempt.old_record = NULL;
 	pipeline->attempt.stage = STAGE_FOLD;
 	MemoryContextSwitchTo(before);
+}
+
+/* One old record: a row, or dead, perhaps since long ago. */
+static void
+take_record(Pipeline *pipeline, PipelineView *view, const KafkaRecord *record, PositionRow *books)
+{
+	books->consumed++;
+	if (position_set_has(pipeline->old_future, record->partition, record->offset))
+		books->dead++;
+	else
+		decode_record(pipeline, view, record, books);
 }
 
 /* Ends reached tell that nothing more comes below the limit. */
@@ -194,6 +227,7 @@ fill_from_topic(Pipeline *pipeline, PipelineView *view)
 
 	if (pipeline->old_reader == view)
 	{
+		load_future(pipeline, view);
 		row_batch_reset(pipeline->old_rows);
 		for (int i = 0; i < batch->nrecords; i++)
 		{

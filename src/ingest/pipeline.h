@@ -146,6 +146,7 @@ struct Pipeline
 	KafkaBatch *old_batch;
 	PipelineView *old_reader;	/* that view */
 	int			old_taken;		/* of old_batch, in this attempt */
+	PositionSet *old_future;	/* what on_future set aside of them before; NULL: not asked yet */
 
 	/* progress */
 	int			npartitions;

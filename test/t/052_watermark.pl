@@ -184,6 +184,20 @@ is(sql("SELECT sum(n) FROM strict_min"), 2, 'on_future dead_letter sets them asi
 is(sql("SELECT string_agg(DISTINCT concat_ws(' ', stage, sqlstate, column_name, message), '; '), count(*) FROM deltaflow.dead_letters WHERE name = 'strict'"),
 	'check 22008 ts event time is too far in the future|3', 'with the reason');
 
+# over the topic itself, also for a view that is made when their time has come
+sql(q{SELECT deltaflow.create_view('strict_live', 'SELECT ts, count(*) AS n FROM strict_topic GROUP BY 1')});
+run_once('strict_topic', clock => '2024-01-01 00:01:00+00');
+sql(q{SELECT deltaflow.create_view('strict_later', 'SELECT ts, count(*) AS n FROM strict_topic GROUP BY 1')});
+run_once('strict_topic', clock => '2024-01-02 00:00:00+00');
+for my $view (qw(strict_live strict_later))
+{
+	is(sql("SELECT sum(n) FROM $view"), 2, "$view: what is set aside stays so for every view");
+	is(sql("SELECT * FROM deltaflow.reconcile('$view')"), '', "$view: reconcile leaves it out too");
+	is(sql("SELECT deltaflow.recompute('$view', NULL, NULL)"), 0, "$view: and so does recompute");
+	is(sql("SELECT sum(n) FROM ${view}_batch"), 5, "$view: the batch view reads what the topic holds");
+}
+is(sql("SELECT sum(applied), sum(dead) FROM deltaflow.accounting WHERE name LIKE 'strict_l%' GROUP BY name"), "2|3\n2|3", 'the books of both say so');
+
 ### rows without event time
 make('nulls', '', ", lateness => '0'");
 $mock->produce_lines('nulls', line(0, undef), line(1, undef), line(0, 3600));
