@@ -386,9 +386,17 @@ sub is_future
 {
 	my ($self, $clock) = @_;
 	my $time = $self->event_time;
-	my $max = $self->{case}{max_future} // '1 hour';
+	my $max = $self->max_future;
 
-	return "coalesce($time = 'infinity' OR $time > $clock + interval '$max', false)";
+	return "coalesce($time = 'infinity' OR $time > $clock + $max, false)";
+}
+
+# A fixed length: a day has 24 hours also where the session's zone puts its clocks back.
+sub max_future
+{
+	my ($self) = @_;
+
+	return "interval '1 second' * extract(epoch FROM interval '" . ($self->{case}{max_future} // '1 hour') . "')::float8";
 }
 
 sub event_time { return $_[0]{case}{event_time} eq 'ts' ? "(ts AT TIME ZONE 'UTC')" : 'at' }
@@ -693,7 +701,8 @@ sub check_watermarks
 	my ($self) = @_;
 	my $case = $self->{case};
 	my $time = $self->event_time;
-	my ($future, $idle) = map { defined $_ ? "'$_'" : 'NULL' } $case->{max_future} // '1 hour', $case->{idle_timeout};
+	my $idle = defined $case->{idle_timeout} ? "'$case->{idle_timeout}'" : 'NULL';
+	my $future = $self->max_future;
 
 	for my $source ('table', 'topic')
 	{
