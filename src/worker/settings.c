@@ -19,7 +19,7 @@
 bool		setting_enabled = true;
 int			setting_max_workers = 64;
 int			setting_naptime = 60;
-int			setting_epoch_retention = 7 * 24 * 60;
+int			setting_epoch_retention = 24 * 60;
 int			setting_epoch_interval = 100;
 int			setting_epoch_max_records = 250000;
 int			setting_epoch_max_bytes = 64 * 1024;

@@ -53,18 +53,22 @@ sub create_broker
 		qq(CREATE SERVER broker FOREIGN DATA WRAPPER deltaflow_kafka OPTIONS ("bootstrap.servers" '$address')));
 }
 
-# Waits until the condition returns true.  A failed test with the reason otherwise.
+# Waits until the condition returns true.  A failed test with the reason otherwise.  What
+# dies in it counts as not yet: psql that goes away, as the server does, while it is written to.
 sub wait_for
 {
 	my ($condition, $what, $timeout) = @_;
 	my $deadline = time + ($timeout // $patience);
+	my $error;
 
 	while (1)
 	{
-		return 1 if $condition->();
+		return 1 if eval { $condition->() };
+		$error = $@;
 		last if time > $deadline;
 		usleep(50_000);
 	}
+	diag($error) if $error;
 	fail("timed out waiting for $what");
 	return 0;
 }
@@ -80,11 +84,11 @@ sub wait_for_rows
 	$what //= $query;
 	while (1)
 	{
-		my $status = $node->psql($dbname // 'postgres', $query, stdout => \$got, stderr => \$error);
+		my $status = eval { $node->psql($dbname // 'postgres', $query, stdout => \$got, stderr => \$error) };
 
 		$got //= '';
 		chomp $got;
-		return pass($what) if $status == 0 && $got eq $expected;
+		return pass($what) if defined $status && $status == 0 && $got eq $expected;
 		last if time > $deadline;
 		usleep(100_000);
 	}
