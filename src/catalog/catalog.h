@@ -174,6 +174,9 @@ typedef struct DeadLetterOf
 extern void dead_letter_insert(const DeadLetterOf *of, const KafkaRecord *record, const Refusal *why, int attempts);
 extern bool dead_letter_exists(const DeadLetterOf *of, const KafkaRecord *record);	/* this one's, or its pipeline's */
 
+/* Records of a partition, from up to but not including upto, will be read again: what was decided of them is void. */
+extern void dead_letters_read_again(int64 pipeline_id, int32 partition, int64 from, int64 upto);
+
 /* The records of a topic that on_future set aside, for the view or its pipeline; by the active snapshot. */
 extern PositionSet dead_letters_of_future(int64 pipeline_id, int64 view_id);
 extern void late_row_insert(int64 view_id, int64 epoch, const char *topic, const KafkaRecord *record,

@@ -117,7 +117,7 @@ dead_letters_of_future(int64 pipeline_id, int64 view_id)
 {
 	static Statement list = {
 		"SELECT partition, record_offset FROM deltaflow.dead_letter WHERE pipeline_id = $1 "
-		"AND (view_id IS NULL OR view_id = $2) AND stage = 'check' AND sqlstate = '22008' ORDER BY 1, 2",
+		"AND (view_id IS NULL OR view_id = $2) AND stage = 'check' AND sqlstate = '22008' AND replayed_at IS NULL ORDER BY 1, 2",
 		2, {INT8OID, INT8OID},.as_seen = true
 	};
 	Datum		values[] = {Int64GetDatum(pipeline_id), Int64GetDatum(view_id)};
@@ -131,6 +131,19 @@ dead_letters_of_future(int64 pipeline_id, int64 view_id)
 		set.positions[i] = (KafkaPosition) {result_int32(i, 1), result_int64(i, 2, 0)};
 	catalog_end(&call);
 	return set;
+}
+
+void
+dead_letters_read_again(int64 pipeline_id, int32 partition, int64 from, int64 upto)
+{
+	static Statement note = {
+		"UPDATE deltaflow.dead_letter SET replayed_at = pg_catalog.now() WHERE pipeline_id = $1 AND partition = $2 "
+		"AND record_offset >= $3 AND record_offset < $4 AND replayed_at IS NULL",
+		4, {INT8OID, INT4OID, INT8OID, INT8OID}
+	};
+	Datum		values[] = {Int64GetDatum(pipeline_id), Int32GetDatum(partition), Int64GetDatum(from), Int64GetDatum(upto)};
+
+	statement_execute(&note, lengthof(values), values, NULL);
 }
 
 void

@@ -237,9 +237,12 @@ ingest_set_position(const char *name, int32 partition, int64 next_offset)
 				 position == NULL ? errmsg("\"%s\" has no partition %d", row->name, partition) :
 				 errmsg("an offset must not be negative")));
 	if (next_offset < position->next_offset)
+	{
+		dead_letters_read_again(row->id, partition, next_offset, position->next_offset);
 		ereport(NOTICE,
 				(errmsg("records from offset " INT64_FORMAT " to " INT64_FORMAT " of partition %d are read again if they are still the same",
 						next_offset, position->next_offset, partition)));
+	}
 
 	epoch_insert(row->id, row->epoch + 1, row->watermark, partition, position->next_offset, next_offset, 0);
 	position_move(row->id, partition, next_offset);

@@ -197,6 +197,13 @@ for my $view (qw(strict_live strict_later))
 	is(sql("SELECT sum(n) FROM ${view}_batch"), 5, "$view: the batch view reads what the topic holds");
 }
 is(sql("SELECT sum(applied), sum(dead) FROM deltaflow.accounting WHERE name LIKE 'strict_l%' GROUP BY name"), "2|3\n2|3", 'the books of both say so');
+sql("SELECT deltaflow.set_position('strict_topic', 0, 0)");
+run_once('strict_topic', clock => '2100-01-01 00:00:00+00');
+is(sql("SELECT count(*) FILTER (WHERE replayed_at IS NOT NULL), count(*) FILTER (WHERE replayed_at IS NULL) FROM deltaflow.dead_letters WHERE name = 'strict_topic'"), '3|1',
+	'read again, they are judged anew');
+sql("SELECT deltaflow.recompute('strict_live', NULL, NULL)");
+is(sql("SELECT sum(n) FROM strict_live"), 4, 'and what is no longer in the future counts');
+is(sql("SELECT * FROM deltaflow.reconcile('strict_live')"), '', 'for reconcile, too');
 
 ### rows without event time
 make('nulls', '', ", lateness => '0'");
