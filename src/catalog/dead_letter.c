@@ -101,7 +101,7 @@ dead_letter_exists(const DeadLetterOf *of, const KafkaRecord *record)
 {
 	static Statement find = {
 		"SELECT 1 FROM deltaflow.dead_letter WHERE pipeline_id = $1 AND topic = $2 AND partition = $3 "
-		"AND record_offset = $4 AND (view_id IS NULL OR view_id = $5) LIMIT 1",
+		"AND record_offset = $4 AND (view_id IS NULL OR view_id = $5) AND replayed_at IS NULL LIMIT 1",
 		5, {INT8OID, TEXTOID, INT4OID, INT8OID, INT8OID}
 	};
 	Datum		values[] = {

@@ -204,6 +204,10 @@ is(sql("SELECT count(*) FILTER (WHERE replayed_at IS NOT NULL), count(*) FILTER 
 sql("SELECT deltaflow.recompute('strict_live', NULL, NULL)");
 is(sql("SELECT sum(n) FROM strict_live"), 4, 'and what is no longer in the future counts');
 is(sql("SELECT * FROM deltaflow.reconcile('strict_live')"), '', 'for reconcile, too');
+sql(q{SELECT deltaflow.create_view('strict_again', 'SELECT ts, count(*) AS n FROM strict_topic GROUP BY 1')});
+run_once('strict_topic', clock => '2024-01-01 00:01:00+00');
+is(sql("SELECT count(*) FROM deltaflow.dead_letters WHERE name = 'strict_again'"), 2, 'what a filling sets aside is kept, also where an older word on it is void');
+is(sql("SELECT * FROM deltaflow.reconcile('strict_again')"), '', 'and reconcile knows');
 
 ### rows without event time
 make('nulls', '', ", lateness => '0'");
