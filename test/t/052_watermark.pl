@@ -154,8 +154,9 @@ run_once('idle', clock => '2024-01-01 10:10:10');
 is(watermark('idle'), '2024-01-01 00:16:00+00', 'when all are idle it goes to the greatest, in an epoch without records');
 is(sql("SELECT partition, records, watermark FROM deltaflow.epochs WHERE name = 'idle' AND epoch = (SELECT max(epoch) FROM deltaflow.epochs WHERE name = 'idle') ORDER BY 1"),
 	join("\n", map { "$_|0|2024-01-01 00:15:00+00" } 0 .. 2), 'which the log has, too');
+my $epoch = sql("SELECT epoch FROM deltaflow.pipeline WHERE name = 'idle'");
 is(run_once('idle', clock => '2024-01-01 10:30'), 0, 'that happens once');
-is(sql("SELECT count(DISTINCT epoch) FROM deltaflow.epochs WHERE name = 'idle'"), sql("SELECT epoch FROM deltaflow.pipeline WHERE name = 'idle'"), 'and not again');
+is(sql("SELECT epoch FROM deltaflow.pipeline WHERE name = 'idle'"), $epoch, 'and not again');
 $mock->produce_lines('idle', line(1, 120), line(1, 1000));
 run_once('idle', clock => '2024-01-01 10:31');
 is(late('idle'), 1, 'a partition that speaks again after that may be late');
