@@ -433,14 +433,18 @@ watermark_moves(Pipeline *pipeline)
 	return event_time_watermark(pipeline) > pipeline->row->watermark;
 }
 
-/* Whether there is anything for an epoch to do; polls when nothing is held. */
+/*
+ * Whether there is anything for an epoch to do; a worker polls when nothing is held.
+ * run_once has polled: what came since is gathered first, or it would make an epoch
+ * of its own.
+ */
 static bool
 has_work(Pipeline *pipeline)
 {
 	bool		found = fill_has_work(pipeline);
 
 	if (pipeline->batch->nrecords > 0 ||
-		poll_records(pipeline, POLL_RECORDS) ||
+		(!pipeline->nested && poll_records(pipeline, POLL_RECORDS)) ||
 		has_moving_end(pipeline))
 		return true;
 	note_ends(pipeline);
