@@ -25,7 +25,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -226,6 +225,9 @@ pushdown_init(Pushdown *pushdown, PlanState *parent)
 static int64
 to_position(Oid type, Datum value)
 {
+	TimestampTz time;
+	int			overflow = 0;
+
 	switch (type)
 	{
 		case INT2OID:
@@ -235,13 +237,19 @@ to_position(Oid type, Datum value)
 		case INT8OID:
 			return DatumGetInt64(value);
 		case TIMESTAMPOID:
-			value = DirectFunctionCall1(timestamp_timestamptz, value);
+			time = timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value), &overflow);
 			break;
 		case DATEOID:
-			value = DirectFunctionCall1(date_timestamptz, value);
+			time = date2timestamptz_opt_overflow(DatumGetDateADT(value), &overflow);
+			break;
+		default:
+			time = DatumGetTimestampTz(value);
 			break;
 	}
-	return kafka_milliseconds(DatumGetTimestampTz(value));
+	/* no such instant, but the server's comparisons know before or behind which ones it is */
+	if (overflow != 0)
+		time = overflow < 0 ? DT_NOBEGIN : DT_NOEND;
+	return kafka_milliseconds(time);
 }
 
 /* Takes the elements of an array; NULLs are equal to nothing. */

@@ -7,7 +7,8 @@
  *		key				its bytes by key_format, NULL: no key
  *		headers			[[name, value], ...] or {{name,value},...}
  *
- * This is the mirror of decoding: what is written here reads back as the same row.
+ * This is the mirror of decoding: what is written here reads back as the same row,
+ * whatever the session's DateStyle, IntervalStyle and extra_float_digits are.
  * Offset, timestamp, topic and unknown fields are the broker's to say, and an
  * INSERT that gives them a value is refused.
  */
@@ -15,8 +16,11 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
@@ -218,11 +222,40 @@ encode_metadata(Encoder *encoder, const TopicColumn *column, Datum value, Encode
 	}
 }
 
+/*
+ * Sets what texts of values depend on so that every reader takes them for the same
+ * values: 02/03/2026 is one day under MDY and another under DMY, and a float without
+ * all its digits is another float.  Mostly nothing is to do.  0 or the level to close.
+ */
+static int
+begin_plain_output(void)
+{
+	static const char *const settings[][2] = {
+		{"datestyle", "ISO"}, {"intervalstyle", "postgres"}, {"extra_float_digits", "1"}
+	};
+	const bool	differs[] = {
+		DateStyle != USE_ISO_DATES, IntervalStyle != INTSTYLE_POSTGRES, extra_float_digits < 1
+	};
+	int			level = 0;
+
+	for (int i = 0; i < lengthof(settings); i++)
+	{
+		if (!differs[i])
+			continue;
+		if (level == 0)
+			level = NewGUCNestLevel();
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	}
+	return level;
+}
+
 /* One row to a record. */
 void
 encoder_encode(Encoder *encoder, const Datum *values, const bool *isnull, EncodedRecord *record)
 {
 	bool		tombstone = true;
+	int			level = begin_plain_output();
 	StringInfoData value;
 
 	memset(record, 0, sizeof(*record));
@@ -238,10 +271,13 @@ encoder_encode(Encoder *encoder, const Datum *values, const bool *isnull, Encode
 		else
 			encode_metadata(encoder, column, values[column->attnum - 1], record);
 	}
-	if (tombstone)
-		return;
-	initStringInfo(&value);
-	encoder->format->encode(encoder->state, values, isnull, &value);
-	record->value = value.data;
-	record->value_len = value.len;
+	if (!tombstone)
+	{
+		initStringInfo(&value);
+		encoder->format->encode(encoder->state, values, isnull, &value);
+		record->value = value.data;
+		record->value_len = value.len;
+	}
+	if (level != 0)
+		AtEOXact_GUC(true, level);
 }

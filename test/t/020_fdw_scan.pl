@@ -66,6 +66,10 @@ is(explained('SELECT * FROM orders WHERE part = 0 AND off >= 98 OR part = 1 AND 
 is(explained('SELECT * FROM orders WHERE off > 1000', 'Partitions'), '0 of 3', 'offsets behind the end read nothing');
 is(query('SELECT part, off FROM orders WHERE part IN (0, 2) AND off IN (7, 9) ORDER BY 1, 2'), "0|7\n0|9\n2|7\n2|9", 'IN is exact');
 is(query('SELECT count(*) FROM orders WHERE off < (SELECT 10) AND part = (SELECT 1)'), 10, 'results of subqueries seek');
+is(query("SET TimeZone = 'Asia/Tokyo'; SELECT (SELECT count(*) FROM orders WHERE arrived $_->[0]), (SELECT count(*) FROM orders WHERE (arrived $_->[0]) IS TRUE OR id < 0)"),
+	"$_->[1]|$_->[1]", "arrived $_->[0]")
+  for [ "> date '5874897-12-31'", 0 ], [ "> timestamp '4714-11-24 00:00 BC'", 300 ], [ "= ANY (ARRAY[date '5874897-12-31', NULL])", 0 ],
+  [ "> date '-infinity'", 300 ], [ ">= timestamp 'infinity'", 0 ], [ "<= date '5874897-12-31'", 300 ];
 is(explained('SELECT * FROM orders WHERE off < (SELECT 10) AND part = (SELECT 1)', 'Records Read'), 10, 'and read no more');
 is(query(q{SELECT count(*) FROM orders WHERE arrived > now() - interval '1 hour'}), 300, 'a broker that knows no timestamps is not believed');
 is(query(q{SELECT count(*) FROM orders WHERE arrived > now() + interval '1 hour'}), 0, 'nor needed');

@@ -23,6 +23,20 @@ SELECT format, x::text, coalesce(d.row_text, d.message_text)
 FROM all_types x, unnest('{json,csv}'::text[]) format, decode_record('all_types', convert_to(encode_row('all_types', x, format), 'UTF8'), format) d
 WHERE d.row_text IS DISTINCT FROM x::text ORDER BY format;
 
+-- whatever the settings of the session that writes
+CREATE TABLE by_settings (d date, r daterange, rs tstzrange[], tz timestamptz, iv interval, f float8, k date);
+INSERT INTO by_settings VALUES ('2026-02-03', '[2026-02-03,2026-03-04)', '{"[2026-02-03 04:05:06+00,)"}', '2026-02-03 04:05:06.789+00', '-1 day -02:03:04', 0.1::float8 + 0.2, '2026-02-03');
+SET DateStyle = 'SQL, DMY';
+SET IntervalStyle = 'sql_standard';
+SET extra_float_digits = -5;
+CREATE TABLE written AS SELECT format, encode_row('by_settings', x, format) AS record FROM by_settings x, unnest('{json,csv}'::text[]) format;
+SHOW DateStyle;
+SET DateStyle = 'ISO, MDY';
+SET IntervalStyle = 'postgres';
+RESET extra_float_digits;
+SELECT w.format, record, d.row_text IS NOT DISTINCT FROM x::text AS same
+FROM by_settings x, written w, decode_record('by_settings', convert_to(record, 'UTF8'), w.format) d ORDER BY w.format DESC;
+
 -- nested paths, units, metadata
 CREATE TABLE event (kind int, auction bigint, price numeric, name text, at timestamptz, day date, k text, part int, h jsonb, hs text[], off bigint);
 CREATE FUNCTION write(e event, format text DEFAULT 'json', options text[] DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
