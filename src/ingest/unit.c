@@ -23,7 +23,11 @@ unit_begin(Pipeline *pipeline)
 	if (pipeline->nested)
 		BeginInternalSubTransaction(NULL);
 	else
+	{
+		/* else now() is for ever the time at which the worker began */
+		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
+	}
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(pipeline->attempt_context);
 }

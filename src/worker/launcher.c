@@ -77,6 +77,7 @@ list_databases(void)
 	TableScanDesc scan;
 	HeapTuple	tuple;
 
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	relation = table_open(DatabaseRelationId, AccessShareLock);

@@ -89,6 +89,7 @@ ms_from_now(long ms)
 static void
 begin(void)
 {
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 }

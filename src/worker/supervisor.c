@@ -320,6 +320,7 @@ supervise(Supervisor *supervisor)
 	List	   *rows;
 	ListCell   *lc;
 
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(supervisor->round_context);

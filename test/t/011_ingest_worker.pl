@@ -8,7 +8,7 @@ use Deltaflow::Util;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $mock = Deltaflow::Mock->start(topics => { map { $_ => 2 } qw(orders changing trouble many kappa trimmed) });
+my $mock = Deltaflow::Mock->start(topics => { map { $_ => 2 } qw(orders changing timed trouble many kappa trimmed) });
 my $node = deltaflow_node('main');
 
 create_broker($node, $mock->address);
@@ -77,6 +77,15 @@ caught_up('changing', 'after it was renamed and given away');
 is(sql('SELECT id, b, c FROM changed ORDER BY id'), "1||5\n2|y|5\n3|y|5\n4|y|5", 'every row has the columns of its time');
 sql('DROP TABLE changed');
 is(sql("SELECT count(*) FROM deltaflow.status WHERE name = 'changing'"), 0, 'dropping the table ends the ingest');
+
+### the time of a row is that of its epoch, not that at which the worker began
+topic('timed', 'id int');
+sql('CREATE TABLE timed (id int, stored_at timestamptz DEFAULT now())', "SELECT deltaflow.create_ingest('timed_topic', 'timed')");
+$mock->produce('timed', '{"id": 1}');
+caught_up('timed', 'the first row');
+my $first_stored = sql('SELECT clock_timestamp()');
+$mock->produce('timed', qq({"id": $_})), caught_up('timed', "row $_") for 2, 3;
+is(sql("SELECT stored_at BETWEEN '$first_stored' AND clock_timestamp() FROM timed WHERE id = 3"), 't', 'now() is the time of the epoch');
 
 ### trouble that passes
 topic('trouble', 'id int');
