@@ -406,24 +406,27 @@ client_keep_fault(KafkaClient *client, KafkaFaultKind kind, int32 partition, con
 }
 
 /*
- * Remembers what is wrong with a broker.  One that cannot be reached at the address that
- * it advertises is no fault of bootstrap.servers: both are named.
+ * Remembers what is wrong with a broker, and what its text does not tell: one that cannot
+ * be reached at the address that it advertises is no fault of bootstrap.servers, and a
+ * password may be right that an old library did not bring through.
  */
 static void
 keep_trouble(KafkaClient *client, const char *text)
 {
 	char		address[256];
+	char	   *end;
+	size_t		room;
 
 	strlcpy(client->last_trouble, text, sizeof(client->last_trouble));
 	hide_secrets(client, client->last_trouble);
+	end = client->last_trouble + strlen(client->last_trouble);
+	room = sizeof(client->last_trouble) - (end - client->last_trouble);
 	if (fault_advertised(text, client->bootstrap, address, sizeof(address)))
-	{
-		size_t		used = strlen(client->last_trouble);
-
-		snprintf(client->last_trouble + used, sizeof(client->last_trouble) - used,
-				 "; the broker reached at %s advertises the address %s (its setting advertised.listeners)",
+		snprintf(end, room, "; the broker reached at %s advertises the address %s (its setting advertised.listeners)",
 				 client->bootstrap, address);
-	}
+	else if (fault_is_of_scram(text, rd_kafka_version()))
+		snprintf(end, room, "; with SCRAM, Kafka 4 refuses right passwords, too, from librdkafka before 2.6.1, and this is %s",
+				 rd_kafka_version_str());
 }
 
 /*
@@ -453,6 +456,7 @@ take_error(KafkaClient *client, rd_kafka_resp_err_t err, const char *text, bool 
 	if (kind == KAFKA_REFUSED)
 	{
 		keep_trouble(client, text);
+		text = client->last_trouble;
 		client->trouble_is_refusal = true;
 		client->refused_at = GetCurrentTimestamp();
 	}

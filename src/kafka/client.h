@@ -88,6 +88,9 @@ extern KafkaFaultKind client_fault_kind(rd_kafka_resp_err_t err);
 /* Whether an error's text is about a broker whose address only metadata names; then the address. */
 extern bool fault_advertised(const char *text, const char *bootstrap, char *address, size_t size);
 
+/* Whether it tells of a refused password that a newer library might have brought through; version as of rd_kafka_version(). */
+extern bool fault_is_of_scram(const char *text, int library_version);
+
 /* Raises ERROR for a request that failed; what completes "could not ...". */
 pg_noreturn extern void client_raise(KafkaClient *client, rd_kafka_resp_err_t err, const char *what);
 

@@ -45,7 +45,7 @@ typedef struct KafkaFault
 {
 	KafkaFaultKind kind;
 	int32		partition;		/* -1: not of one partition */
-	char		message[256];
+	char		message[512];
 } KafkaFault;
 
 /*

@@ -7,8 +7,8 @@
  * name is KAFKA_BROKEN: better stop than read over something unheard of.  Of the
  * group that assign() makes us name, but that we never join, nothing matters.
  *
- * And an error's text: which broker it is about, and whether that one is only known
- * because another one told of it.
+ * And an error's text: which broker it is about, whether that one is only known
+ * because another one told of it, and whether the library itself may be to blame.
  *
  * Pure: a table and a search in it.
  */
@@ -120,4 +120,14 @@ fault_advertised(const char *text, const char *bootstrap, char *address, size_t 
 	memcpy(address, begin, stop - begin);
 	address[stop - begin] = '\0';
 	return !is_listed(address, stop - begin, bootstrap);
+}
+
+/* Until then SCRAM sent the client's nonce twice, which Kafka 4 takes for a wrong password. */
+#define RIGHT_SCRAM_VERSION 0x02060100
+
+bool
+fault_is_of_scram(const char *text, int library_version)
+{
+	return library_version < RIGHT_SCRAM_VERSION &&
+		strstr(text, "invalid credentials") != NULL && strstr(text, "SCRAM-SHA-") != NULL;
 }

@@ -84,6 +84,21 @@ for my $name (qw(sasl tls sasl_tls))
 sql('INSERT INTO sasl_tls_topic VALUES (' . ++$produced . ')');
 wait_for_rows($node, "SELECT count(*), count(DISTINCT id) FROM $_", "$produced|$produced", "$_: what another way produced") for qw(sasl tls sasl_tls);
 
+### SCRAM, which librdkafka before 2.6.1 cannot do with Kafka 4: then the error says so
+server('scram', $port{scram}, $protocol->('SASL_PLAINTEXT') . q{, "sasl.mechanism" 'SCRAM-SHA-512'}, $login);
+my ($refused, $read, $reason) = $node->psql('postgres', 'SELECT count(*) FROM scram_topic');
+
+if ($refused)
+{
+	like($reason, qr/Kafka 4 refuses right passwords, too, from librdkafka before 2\.6\.1, and this is 2\.[0-6]\.\d/, 'scram: the library is named as the cause');
+}
+else
+{
+	is($read, $produced, 'scram: read');
+}
+server('wrong_scram', $port{scram}, $protocol->('SASL_PLAINTEXT') . q{, "sasl.mechanism" 'SCRAM-SHA-512'}, q{"sasl.username" 'reader', "sasl.password" 'wrong-secret'});
+fails('SELECT count(*) FROM wrong_scram_topic', qr/invalid credentials with SASL mechanism SCRAM-SHA-512/, 'a wrong password by SCRAM');
+
 ### secrets only in user mappings
 fails(q{ALTER SERVER sasl OPTIONS (ADD "sasl.password" 'secret-of-reader')}, qr/user mapping/i, 'a password in a server');
 is(sql(q{SELECT count(*) FROM pg_foreign_server WHERE srvoptions::text LIKE '%secret%'}), 0, 'nothing secret is in a server');

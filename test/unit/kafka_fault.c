@@ -54,6 +54,20 @@ advertised(void)
 	ok(!fault_advertised("1/1 brokers are down", "x:1", address, sizeof(address)), "no broker either");
 }
 
+/* Passwords that the library does not bring through. */
+static void
+scram(void)
+{
+	const char *refused = "sasl_ssl://h:9/bootstrap: SASL authentication error: Authentication failed during authentication "
+		"due to invalid credentials with SASL mechanism SCRAM-SHA-512 (after 5ms in state AUTH_REQ)";
+
+	ok(fault_is_of_scram(refused, 0x020002ff), "SCRAM with librdkafka 2.0.2");
+	ok(fault_is_of_scram(refused, 0x020600ff), "and 2.6.0");
+	ok(!fault_is_of_scram(refused, 0x020601ff), "but not with 2.6.1");
+	ok(!fault_is_of_scram("sasl://h:9/bootstrap: SASL authentication error: Authentication failed: Invalid username or password", 0x020002ff),
+	   "nor with PLAIN");
+}
+
 int
 main(void)
 {
@@ -65,6 +79,7 @@ main(void)
 		ok(client_fault_kind(expected[i].err) == expected[i].kind, "%s", rd_kafka_err2name(expected[i].err));
 
 	advertised();
+	scram();
 	rd_kafka_get_err_descs(&errors, &n);
 	for (size_t i = 0; i < n; i++)
 	{
