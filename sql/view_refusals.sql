@@ -106,6 +106,7 @@ SELECT deltaflow.create_view('v', 'SELECT alone(booth) FROM toll');
 -- keys
 SELECT deltaflow.create_view('v', 'SELECT ROW(booth, plate), count(*) FROM toll GROUP BY 1');
 SELECT deltaflow.create_view('v', 'SELECT booth::text::xid, count(*) FROM toll GROUP BY 1');
+SELECT deltaflow.create_view('v', 'SELECT to_tsvector(''simple'', plate) AS words, count(*) FROM toll GROUP BY 1');
 CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 SELECT deltaflow.create_view('v', 'SELECT plate COLLATE caseless AS p, count(*) FROM toll GROUP BY 1');
 

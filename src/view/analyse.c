@@ -170,6 +170,20 @@ equal_image(Oid type, Oid collation)
 		DatumGetBool(OidFunctionCall1Coll(function, collation, ObjectIdGetDatum(entry->btree_opintype)));
 }
 
+/* Groups are found by a hash of their keys: of the bytes, where equal values have equal ones, else by the type's. */
+static ViewRefusal *
+refuse_unhashable(const Expr *key, const SortGroupClause *clause)
+{
+	Oid			type = exprType((const Node *) key);
+
+	if (clause->hashable || equal_image(type, exprCollation((const Node *) key)))
+		return NULL;
+	return refuse(exprLocation((const Node *) key),
+				  psprintf("cannot group a continuous view by type %s", format_type_be(type)),
+				  "The type has no hash function, by which groups are found.",
+				  "Cast the expression to a type that has one, for example text.");
+}
+
 /* The next key.  hidden: the name of one that is not in the definition, else NULL. */
 static void
 fill_key(Analysis *analysis, const SortGroupClause *clause, Expr *expr, const char *hidden)
@@ -247,6 +261,8 @@ analyse_keys(Analysis *analysis)
 		Expr	   *expr = get_sortgroupclause_tle(clause, definition->tlist)->expr;
 
 		analysis->refusal = refuse_key(expr, clause);
+		if (analysis->refusal == NULL)
+			analysis->refusal = refuse_unhashable(expr, clause);
 		if (analysis->refusal != NULL)
 			return;
 		if (spec->window.kind == WINDOW_NONE && window_recognise(expr, &spec->window))
