@@ -171,6 +171,15 @@ $$);
 SELECT deltaflow.create_view(repeat('long', 15) || 'x', 'SELECT booth, avg(toll) AS ' || repeat('wide', 15) || ' FROM toll GROUP BY 1');
 \d longlong*
 
+-- an aggregate of any type, whose final function goes by the type of its argument
+CREATE FUNCTION one_more(bigint, anyelement) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
+CREATE FUNCTION tell_type(bigint, anyelement) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 || '' of '' || pg_typeof($2); END';
+CREATE AGGREGATE how_many (anyelement) (sfunc = one_more, stype = bigint, combinefunc = int8pl, finalfunc = tell_type, finalfunc_extra, initcond = 0);
+SELECT deltaflow.create_view('typed', 'SELECT how_many(weight) AS weights, how_many(at) AS times FROM toll WHERE false');
+TABLE typed;
+TABLE typed_batch;
+DROP VIEW typed;
+
 -- everything goes with the schema, the role or the extension
 DROP SCHEMA reports CASCADE;
 SELECT live FROM deltaflow.view ORDER BY id;

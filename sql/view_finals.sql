@@ -50,6 +50,29 @@ SELECT deltaflow.finalize('lower(text)'::regprocedure, 6, NULL::text);
 CREATE FUNCTION half(int) RETURNS text LANGUAGE sql IMMUTABLE STRICT RETURN 'half is ' || $1 / 2.0;
 CREATE AGGREGATE halved (int) (sfunc = int4pl, stype = int, combinefunc = int4pl, finalfunc = half, initcond = 0);
 SELECT deltaflow.finalize('halved(int)'::regprocedure, x, NULL::text) FROM generate_series(1, 3) x;
+-- of any type: the state's and the result's must belong together, and a final function that goes by its arguments is told theirs
+CREATE FUNCTION greater_of(anyelement, anyelement) RETURNS anyelement LANGUAGE sql IMMUTABLE AS 'SELECT greatest($1, $2)';
+CREATE FUNCTION alone_in_array(anyelement) RETURNS anyarray LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN ARRAY[$1]; END';
+CREATE FUNCTION tell_type(bigint, anyelement) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 || '' of '' || pg_typeof($2); END';
+CREATE FUNCTION one_more(bigint, anyelement) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
+CREATE AGGREGATE largest (anyelement) (sfunc = greater_of, stype = anyelement, combinefunc = greater_of);
+CREATE AGGREGATE largest_alone (anyelement) (sfunc = greater_of, stype = anyelement, combinefunc = greater_of, finalfunc = alone_in_array);
+CREATE AGGREGATE how_many (anyelement) (sfunc = one_more, stype = bigint, combinefunc = int8pl, finalfunc = tell_type, finalfunc_extra, initcond = 0);
+SELECT deltaflow.finalize('largest(anyelement)'::regprocedure, 'b'::text, NULL::text) AS largest,
+       deltaflow.finalize('largest_alone(anyelement)'::regprocedure, 'b'::text, NULL::text[]) AS alone,
+       deltaflow.finalize('max(anyarray)'::regprocedure, '{1,2}'::int[], NULL::int[]) AS of_arrays,
+       deltaflow.finalize('how_many(anyelement)'::regprocedure, 3::bigint, NULL::text, NULL::interval) AS how_many;
+SELECT deltaflow.finalize('largest(anyelement)'::regprocedure, 1, NULL::text);
+SELECT deltaflow.finalize('largest(anyelement)'::regprocedure, 'b', NULL::text);
+SELECT deltaflow.finalize('largest_alone(anyelement)'::regprocedure, 1, NULL::text[]);
+SELECT deltaflow.finalize('max(anyarray)'::regprocedure, 1, NULL::int[]);
+SELECT deltaflow.finalize('max(anyarray)'::regprocedure, '{1}'::int[], NULL::text[]);
+SELECT deltaflow.finalize('max(anyenum)'::regprocedure, 1, NULL::int);
+SELECT deltaflow.finalize('how_many(anyelement)'::regprocedure, 3::bigint, NULL::text);
+-- what the server's own aggregates serialize is for parallel workers, and nobody's to give
+SELECT deltaflow.finalize('sum(numeric)'::regprocedure, '\x00'::bytea, NULL::numeric);
+CREATE AGGREGATE nth_of (int ORDER BY int) (sfunc = int4pl, stype = int, finalfunc = int4pl);
+SELECT deltaflow.finalize('nth_of(int, int)'::regprocedure, 6, NULL::int);
 CREATE ROLE deltaflow_outsider;
 REVOKE EXECUTE ON FUNCTION halved(int) FROM PUBLIC;
 SET ROLE deltaflow_outsider;

@@ -80,6 +80,9 @@ SELECT deltaflow.merge_state('bit_or(bigint)', n) FROM (VALUES (1::bigint), (NUL
 SELECT deltaflow.merge_state('bit_or(bigint)', n) FROM (VALUES ('a'::text)) v(n);
 SELECT deltaflow.merge_state(a, n) FROM (VALUES ('bit_or(bigint)'::regprocedure, 1::bigint), ('bit_and(bigint)', 2)) v(a, n);
 SELECT deltaflow.merge_state('lower(text)', 'a'::text);
+SELECT deltaflow.merge_state('max(anyarray)', n) FROM (VALUES (1), (2)) v(n);
+SELECT deltaflow.merge_state('max(anyarray)', n) FROM (VALUES ('{1}'::int[]), ('{2}')) v(n);
+SELECT deltaflow.merge_state('sum(numeric)', n) FROM (VALUES ('\x00'::bytea), ('\x01')) v(n);
 
 -- refusals
 \set VERBOSITY default

@@ -146,7 +146,7 @@ deltaflow_final_stddev_samp_float(PG_FUNCTION_ARGS)
 	return variance_float(fcinfo, true, true);
 }
 
-/* finalize(aggregate regprocedure, state "any", result anyelement) */
+/* finalize(aggregate regprocedure, state "any", result anyelement [, variadic inputs "any"]) */
 PGDLLEXPORT Datum
 deltaflow_finalize(PG_FUNCTION_ARGS)
 {
@@ -159,10 +159,14 @@ deltaflow_finalize(PG_FUNCTION_ARGS)
 	if (finisher == NULL)
 	{
 		MemoryContext before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+		Oid			input_types[FUNC_MAX_ARGS];
+		int			ninputs = PG_NARGS() - 3;
 
+		for (int i = 0; i < ninputs; i++)
+			input_types[i] = get_fn_expr_argtype(fcinfo->flinfo, i + 3);
 		finisher = finisher_create(PG_GETARG_OID(0),
 								   get_fn_expr_argtype(fcinfo->flinfo, 1),
-								   get_fn_expr_argtype(fcinfo->flinfo, 2));
+								   get_fn_expr_argtype(fcinfo->flinfo, 2), input_types, ninputs);
 		fcinfo->flinfo->fn_extra = finisher;
 		MemoryContextSwitchTo(before);
 	}

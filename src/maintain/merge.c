@@ -30,6 +30,7 @@
 
 #include "compat.h"
 #include "maintain/merge.h"
+#include "view/finals.h"
 
 /* ---- exact sums of floats ---- */
 
@@ -87,12 +88,11 @@ static void
 check_aggregate(Oid aggregate, Form_pg_aggregate form, Oid state_type)
 {
 	AclResult	allowed = function_aclcheck(aggregate, GetUserId(), ACL_EXECUTE);
-	Oid			expected = form->aggtranstype == INTERNALOID ? BYTEAOID : form->aggtranstype;
 
 	if (allowed != ACLCHECK_OK)
 		aclcheck_error(allowed, OBJECT_AGGREGATE, get_func_name(aggregate));
-	if ((!IsPolymorphicType(expected) && state_type != expected) || !OidIsValid(form->aggcombinefn) ||
-		(form->aggtranstype == INTERNALOID && (!OidIsValid(form->aggdeserialfn) || !OidIsValid(form->aggserialfn))))
+	if (!aggregate_takes_state(form, state_type) || !OidIsValid(form->aggcombinefn) ||
+		(form->aggtranstype == INTERNALOID && !OidIsValid(form->aggserialfn)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("cannot merge states of type %s of aggregate %s",

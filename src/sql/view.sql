@@ -27,6 +27,9 @@ CREATE FUNCTION deltaflow.final_stddev_samp(n bigint, sum float8[], sumsq float8
 -- argument only tells the result's type.
 CREATE FUNCTION deltaflow.finalize(aggregate regprocedure, state "any", result anyelement) RETURNS anyelement
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'deltaflow_finalize';
+-- The same for final functions that go by the types of the arguments: nulls of those.
+CREATE FUNCTION deltaflow.finalize(aggregate regprocedure, state "any", result anyelement, VARIADIC inputs "any") RETURNS anyelement
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'deltaflow_finalize';
 
 -- The watermark of the pipeline that keeps a view, by the view's state table: what a
 -- live view with emit => 'close' compares its windows with.

@@ -29,6 +29,7 @@
 
 #include "compat.h"
 #include "view/aggregates.h"
+#include "view/finals.h"
 #include "view/rules.h"
 
 #define ANY_TYPE InvalidOid
@@ -352,23 +353,28 @@ has_final_function(Oid aggregate)
 	return result;
 }
 
-/* deltaflow.finalize(aggregate, state, null of the result's type) */
+/* deltaflow.finalize(aggregate, state, null of the result's type [, nulls of the inputs' types]) */
 static Expr *
 final_own_state(const FoldAggregate *fold)
 {
 	const Aggref *aggref = fold->aggref;
-	Oid			types[3] = {REGPROCEDUREOID, ANYOID, ANYELEMENTOID};
+	bool		inputs = aggregate_final_wants_inputs(aggref->aggfnoid);
+	Oid			types[4] = {REGPROCEDUREOID, ANYOID, ANYELEMENTOID, ANYOID};
 	FuncExpr   *call;
+	ListCell   *lc;
 
 	if (fold->kind == FOLD_PLAIN && !has_final_function(aggref->aggfnoid))
 		return state_var(fold, 0);
 
-	call = makeFuncExpr(final_function("finalize", 3, types), aggref->aggtype,
+	call = makeFuncExpr(final_function("finalize", inputs ? 4 : 3, types), aggref->aggtype,
 						list_make3(makeConst(REGPROCEDUREOID, -1, InvalidOid, sizeof(Oid),
 											 ObjectIdGetDatum(aggref->aggfnoid), false, true),
 								   state_var(fold, 0),
 								   makeNullConst(aggref->aggtype, -1, aggref->aggcollid)),
 						aggref->aggcollid, aggref->inputcollid, COERCE_EXPLICIT_CALL);
+	if (inputs)
+		foreach(lc, aggref->aggargtypes)
+			call->args = lappend(call->args, makeNullConst(lfirst_oid(lc), -1, get_typcollation(lfirst_oid(lc))));
 	return (Expr *) call;
 }
 

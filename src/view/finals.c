@@ -20,6 +20,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -27,6 +28,7 @@
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "parser/parse_agg.h"
+#include "parser/parse_coerce.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -223,8 +225,11 @@ variance_numerator(int64 n, const float8 *sum, int nsum, const float8 *sumsq, in
 	ExactSum	total = {0, 64, palloc(64 * sizeof(float8))};
 
 	for (int i = 0; i < nsum; i++)
+	{
+		CHECK_FOR_INTERRUPTS(); /* anybody may call this with arrays longer than ours */
 		for (int j = 0; j < nsum; j++)
 			exact_add_product(&total, -sum[i], sum[j]);
+	}
 	for (int i = 0; i < nsumsq; i++)
 		exact_add_product(&total, (float8) n, sumsq[i]);
 	return Max(exact_value(&total), 0);
@@ -285,18 +290,94 @@ struct Finisher
 	ExprContext *context;
 };
 
+/* Types that only the arguments of a call make definite. */
+static bool
+is_generic(Oid type)
+{
+	return IsPolymorphicType(type) || type == ANYOID;
+}
+
+bool
+aggregate_final_wants_inputs(Oid aggregate)
+{
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+	bool		wants = HeapTupleIsValid(tuple) && ((Form_pg_aggregate) GETSTRUCT(tuple))->aggfinalextra;
+	Oid		   *declared;
+	int			ndeclared;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	if (!wants)
+		return false;
+	(void) get_func_signature(aggregate, &declared, &ndeclared);
+	for (int i = 0; i < ndeclared; i++)
+		if (is_generic(declared[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Deserial functions of the server's own aggregates are made for what parallel workers
+ * write, and trust it.  Views keep such a state of those over intervals only, whose
+ * function has nothing to trust: of the others there is none that did not come from
+ * somebody else.
+ */
+static bool
+is_serialized_by_views(Oid aggregate)
+{
+	Oid		   *declared;
+	int			ndeclared;
+
+	if (aggregate >= FirstNormalObjectId)
+		return true;
+	(void) get_func_signature(aggregate, &declared, &ndeclared);
+	return ndeclared == 1 && declared[0] == INTERVALOID;
+}
+
+bool
+aggregate_takes_state(Form_pg_aggregate form, Oid state_type)
+{
+	Oid			declared = form->aggtranstype;
+
+	if (form->aggkind != AGGKIND_NORMAL || state_type == UNKNOWNOID)
+		return false;
+	if (declared == INTERNALOID)
+		return state_type == BYTEAOID && OidIsValid(form->aggdeserialfn) && is_serialized_by_views(form->aggfnoid);
+	if (IsPolymorphicType(declared))
+		return check_generic_type_consistency(&state_type, &declared, 1);
+	return state_type == declared;
+}
+
+/* Whether the aggregate's last step makes this type of the state and, where it looks at them, the inputs. */
+static bool
+gives_result(Form_pg_aggregate form, Oid state_type, Oid result_type, const Oid *input_types, int ninputs)
+{
+	Oid			actual[FUNC_MAX_ARGS + 1];
+	Oid		   *declared;
+	int			ndeclared;
+	Oid			result;
+
+	if (!OidIsValid(form->aggfinalfn))
+		return form->aggtranstype != INTERNALOID && result_type == state_type;
+	if (aggregate_final_wants_inputs(form->aggfnoid) && ninputs == 0)
+		return false;
+	actual[0] = form->aggtranstype == INTERNALOID ? INTERNALOID : state_type;
+	memcpy(&actual[1], input_types, ninputs * sizeof(Oid));
+	result = get_func_signature(form->aggfinalfn, &declared, &ndeclared);
+	if (IsPolymorphicType(result))
+		result = enforce_generic_type_consistency(actual, declared, Min(ninputs + 1, ndeclared), result, false);
+	return result_type == result;
+}
+
 /* The aggregate must take this state, give this result, and be the caller's to use. */
 static void
-check_finisher(Oid aggregate, Form_pg_aggregate form, Oid state_type, Oid result_type)
+check_finisher(Oid aggregate, Form_pg_aggregate form, Oid state_type, Oid result_type, const Oid *input_types, int ninputs)
 {
 	AclResult	allowed = function_aclcheck(aggregate, GetUserId(), ACL_EXECUTE);
-	Oid			expected = form->aggtranstype == INTERNALOID ? BYTEAOID : form->aggtranstype;
 
 	if (allowed != ACLCHECK_OK)
 		aclcheck_error(allowed, OBJECT_AGGREGATE, get_func_name(aggregate));
-	if ((!IsPolymorphicType(expected) && state_type != expected) ||
-		(!IsPolymorphicType(get_func_rettype(aggregate)) && result_type != get_func_rettype(aggregate)) ||
-		(form->aggtranstype == INTERNALOID && !OidIsValid(form->aggdeserialfn)))
+	if (!aggregate_takes_state(form, state_type) || !gives_result(form, state_type, result_type, input_types, ninputs))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("cannot finish aggregate %s from a state of type %s to a result of type %s",
@@ -305,43 +386,48 @@ check_finisher(Oid aggregate, Form_pg_aggregate form, Oid state_type, Oid result
 
 /* Looks up the final function as the executor would for an Agg node. */
 static void
-prepare_final(Finisher *finisher, Oid aggregate, Form_pg_aggregate form, Oid result_type)
+prepare_final(Finisher *finisher, Form_pg_aggregate form, Oid result_type, const Oid *input_types, int ninputs)
 {
-	Oid		   *arg_types;
-	int			nargs;
 	Expr	   *expr;
 
 	finisher->has_final = OidIsValid(form->aggfinalfn);
 	if (!finisher->has_final)
 		return;
 
-	(void) get_func_signature(aggregate, &arg_types, &nargs);
-	finisher->final_nargs = form->aggfinalextra ? nargs + 1 : 1;
-	build_aggregate_finalfn_expr(arg_types, finisher->final_nargs, finisher->state_type, result_type,
+	finisher->final_nargs = form->aggfinalextra ? ninputs + 1 : 1;
+	build_aggregate_finalfn_expr(unconstify(Oid *, input_types), finisher->final_nargs, finisher->state_type, result_type,
 								 InvalidOid, form->aggfinalfn, &expr);
 	fmgr_info(form->aggfinalfn, &finisher->final);
 	fmgr_info_set_expr((Node *) expr, &finisher->final);
 }
 
 Finisher *
-finisher_create(Oid aggregate, Oid state_type, Oid result_type)
+finisher_create(Oid aggregate, Oid state_type, Oid result_type, const Oid *input_types, int ninputs)
 {
 	Finisher   *finisher = palloc0(sizeof(Finisher));
 	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
 	Form_pg_aggregate form;
+	Oid		   *declared;
+	int			ndeclared;
 
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("%s is not an aggregate function", format_procedure(aggregate))));
 	form = (Form_pg_aggregate) GETSTRUCT(tuple);
-	check_finisher(aggregate, form, state_type, result_type);
+	if (!aggregate_final_wants_inputs(aggregate))
+	{
+		(void) get_func_signature(aggregate, &declared, &ndeclared);
+		input_types = declared;
+		ninputs = ndeclared;
+	}
+	check_finisher(aggregate, form, state_type, result_type, input_types, ninputs);
 
 	finisher->serialized = form->aggtranstype == INTERNALOID;
 	finisher->state_type = finisher->serialized ? INTERNALOID : state_type;
 	if (finisher->serialized)
 		fmgr_info(form->aggdeserialfn, &finisher->deserial);
-	prepare_final(finisher, aggregate, form, result_type);
+	prepare_final(finisher, form, result_type, input_types, ninputs);
 	ReleaseSysCache(tuple);
 
 	get_typlenbyval(state_type, &finisher->state_len, &finisher->state_byval);

@@ -5,6 +5,7 @@
 #ifndef DELTAFLOW_VIEW_FINALS_H
 #define DELTAFLOW_VIEW_FINALS_H
 
+#include "catalog/pg_aggregate.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
 #include "utils/array.h"
@@ -23,9 +24,18 @@ extern bool final_variance_numeric(Variance kind, int64 n, Numeric sum, Numeric 
 /* The same of exact float sums (non-overlapping, first element the rounded sum). */
 extern bool final_variance_float(Variance kind, int64 n, ArrayType *sum, ArrayType *sumsq, float8 *result);
 
-/* An aggregate's final step, prepared once per call site. */
+/*
+ * Whether a stored state of this type may go to the aggregate's support functions.
+ * Everybody may call them through ours, so nothing else keeps values of other types from them.
+ */
+extern bool aggregate_takes_state(Form_pg_aggregate form, Oid state_type);
+
+/* Whether the final function goes by types of the arguments that only a call of the aggregate tells. */
+extern bool aggregate_final_wants_inputs(Oid aggregate);
+
+/* An aggregate's final step, prepared once per call site; input types: for those that want them. */
 typedef struct Finisher Finisher;
-extern Finisher *finisher_create(Oid aggregate, Oid state_type, Oid result_type);
+extern Finisher *finisher_create(Oid aggregate, Oid state_type, Oid result_type, const Oid *input_types, int ninputs);
 extern Datum finisher_call(Finisher *finisher, Oid collation, Datum state, bool state_isnull, bool *isnull);
 
 /* A stand-in for the AggState that aggregate support functions ask for; its memory is *context's. */
