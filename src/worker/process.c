@@ -133,8 +133,9 @@ process_interrupts(void)
 	/* a cancel request came too late for the statement it was meant for */
 	QueryCancelPending = false;
 
+	/* the postmaster starts the launcher again unless it leaves with 0: then never */
 	if (ProcDiePending)
-		proc_exit(0);
+		proc_exit(MyBgworkerEntry->bgw_restart_time == BGW_NEVER_RESTART ? 0 : 1);
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
 	{

@@ -102,6 +102,12 @@ produce(10);
 check_orders('without a supervisor');
 wait_for_rows($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'deltaflow supervisor'}, 1, 'a new supervisor');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'deltaflow pipeline'}), 1, 'that adopts the worker');
+my $launcher = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'deltaflow launcher'});
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($launcher)");
+wait_for_rows($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'deltaflow launcher' AND pid <> $launcher", 1, 'a launcher that was terminated comes back');
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type IN ('deltaflow supervisor', 'deltaflow pipeline')});
+produce(10);
+check_orders('after a terminate of all others');
 
 # settings
 $node->safe_psql('postgres', q{ALTER SYSTEM SET deltaflow.enabled = off; SELECT pg_reload_conf()});
