@@ -28,6 +28,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
@@ -37,6 +38,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -93,12 +95,25 @@ build_query(const ViewRow *view, const TimeRange *range, const SourceChange *cha
 	return batch;
 }
 
+/* Before the lock is taken: who may not replace rows does not make those wait who may. */
+static void
+check_target_privilege(const RangeVar *target, Oid relid, Oid old_relid, void *arg)
+{
+	AclResult	allowed;
+
+	if (!OidIsValid(relid))
+		return;
+	allowed = pg_class_aclcheck(relid, GetUserId(), ACL_DELETE);
+	if (allowed != ACLCHECK_OK)
+		aclcheck_error(allowed, get_relkind_objtype(get_rel_relkind(relid)), target->relname);
+}
+
 /* The relation named target, locked against other runs; made like the view's rows when absent (*created). */
 static Oid
 target_open(const char *name, const ViewRow *view, bool *created)
 {
 	RangeVar   *target = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
-	Oid			relid = RangeVarGetRelid(target, ShareRowExclusiveLock, true);
+	Oid			relid = RangeVarGetRelidExtended(target, ShareRowExclusiveLock, RVR_MISSING_OK, check_target_privilege, NULL);
 
 	*created = !OidIsValid(relid);
 	if (!*created)
