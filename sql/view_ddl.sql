@@ -180,6 +180,16 @@ TABLE typed;
 TABLE typed_batch;
 DROP VIEW typed;
 
+-- it goes with the types and collations of its state
+CREATE TYPE vehicle AS ENUM ('car', 'truck');
+CREATE COLLATION plain FROM "C";
+SELECT deltaflow.create_view('kinds', 'SELECT license::vehicle AS kind, count(*) FROM toll GROUP BY 1');
+SELECT deltaflow.create_view('plates', 'SELECT booth, max(license COLLATE plain) AS last FROM toll GROUP BY 1');
+DROP TYPE vehicle;
+DROP TYPE vehicle CASCADE;
+DROP COLLATION plain CASCADE;
+SELECT relname FROM pg_class WHERE relname ~ '^(kinds|plates)';
+
 -- everything goes with the schema, the role or the extension
 DROP SCHEMA reports CASCADE;
 SELECT live FROM deltaflow.view ORDER BY id;

@@ -30,6 +30,7 @@
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -287,7 +288,7 @@ views_dropped(const Oid *relids, int n)
 /* ---- dependencies ---- */
 
 static bool
-depends_on(Oid dependent, Oid on)
+depends_on(Oid dependent, const ObjectAddress *on)
 {
 	Relation	depend = table_open(DependRelationId, AccessShareLock);
 	ScanKeyData keys[2];
@@ -302,7 +303,7 @@ depends_on(Oid dependent, Oid on)
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
 
-		found = form->refclassid == RelationRelationId && form->refobjid == on;
+		found = form->objsubid == 0 && form->refclassid == on->classId && form->refobjid == on->objectId;
 	}
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);
@@ -310,13 +311,37 @@ depends_on(Oid dependent, Oid on)
 }
 
 static void
-depend(Oid dependent, Oid on, DependencyType how)
+depend(Oid dependent, Oid class, Oid object, DependencyType how)
 {
 	ObjectAddress one = {RelationRelationId, dependent, 0};
-	ObjectAddress other = {RelationRelationId, on, 0};
+	ObjectAddress other = {class, object, 0};
 
-	if (!depends_on(dependent, on))
+	if (OidIsValid(object) && !depends_on(dependent, &other))
 		recordDependencyOn(&one, &other, how);
+}
+
+/*
+ * The live view depends on what columns of the state table depend on.  DROP TYPE ... CASCADE
+ * then comes to the view, which takes the whole table along, before it comes to the
+ * column; the other way round it would drop a column of a table that is gone.
+ *
+ * Callers may hold the pipeline's row, so no relation is locked: the catalog tells.
+ */
+static void
+depend_on_columns(Oid live, Oid state)
+{
+	HeapTuple	tuple;
+
+	for (AttrNumber attno = 1; HeapTupleIsValid(tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(state), Int16GetDatum(attno))); attno++)
+	{
+		FormData_pg_attribute column = *(Form_pg_attribute) GETSTRUCT(tuple);
+
+		ReleaseSysCache(tuple);
+		if (column.attisdropped)
+			continue;
+		depend(live, TypeRelationId, column.atttypid, DEPENDENCY_NORMAL);
+		depend(live, CollationRelationId, column.attcollation, DEPENDENCY_NORMAL);
+	}
 }
 
 void
@@ -324,11 +349,12 @@ view_bind(const ViewRow *row)
 {
 	if (!relation_exists(row->live) || !relation_exists(row->batch) || !relation_exists(row->state_table))
 		return;
-	depend(row->state_table, row->live, DEPENDENCY_INTERNAL);
+	depend_on_columns(row->live, row->state_table);
+	depend(row->state_table, RelationRelationId, row->live, DEPENDENCY_INTERNAL);
 	if (owns_batch(row))
-		depend(row->batch, row->live, DEPENDENCY_INTERNAL);
+		depend(row->batch, RelationRelationId, row->live, DEPENDENCY_INTERNAL);
 	else
-		depend(row->live, row->batch, DEPENDENCY_NORMAL);
+		depend(row->live, RelationRelationId, row->batch, DEPENDENCY_NORMAL);
 }
 
 void
