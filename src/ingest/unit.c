@@ -74,13 +74,14 @@ pipeline_unit(Pipeline *pipeline, UnitOfWork work, void *argument, MemoryContext
 	{
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (pipeline->nested && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
 		FlushErrorState();
 		unit_roll_back(pipeline, owner);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
+	/* only now: a subtransaction left open would become the session's, aborted */
+	if (error != NULL && pipeline->nested && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
 	return error;
 }
 

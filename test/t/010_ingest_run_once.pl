@@ -166,6 +166,18 @@ produce('wait', map { [ 0, qq({"id": $_}) ] } 1 .. 10);
 ($status, $out, $error) = $node->psql('postgres', "SELECT deltaflow.run_once('wait')");
 like($error, qr/ERROR:  disk full/, 'an infrastructure error goes to the caller');
 is(sql('SELECT count(*) FROM wait') . books('wait'), '00|0|0|0|0', 'and nothing has happened');
+### a cancel ends the statement, and leaves nothing open behind it
+sql(q{CREATE FUNCTION cancel() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	RAISE EXCEPTION 'cancelled here' USING ERRCODE = 'query_canceled'; END $$},
+	'CREATE TRIGGER a_cancel BEFORE INSERT ON wait FOR EACH ROW EXECUTE FUNCTION cancel()');
+($status, $out, $error) = $node->psql('postgres', "SELECT deltaflow.run_once('wait'); SELECT 'still here';", on_error_stop => 0);
+like($error, qr/ERROR:  cancelled here/, 'a cancelled run_once says so');
+is($out, 'still here', 'and its session goes on');
+($status, $out, $error) = $node->psql('postgres', q{DO $$ BEGIN
+	BEGIN PERFORM deltaflow.run_once('wait'); EXCEPTION WHEN query_canceled THEN RAISE NOTICE 'caught'; END;
+	CREATE TABLE behind_the_cancel (); END $$; SELECT count(*) FROM behind_the_cancel}, on_error_stop => 0);
+is($out, '0', 'and so does a function that catches it');
+sql('DROP TRIGGER a_cancel ON wait');
 sql('DROP TRIGGER full_disk ON wait');
 is(sql("SELECT deltaflow.run_once('wait')", 'SELECT count(*) FROM wait'), "10\n10", 'until it is over');
 
