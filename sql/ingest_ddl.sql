@@ -22,6 +22,12 @@ CREATE TABLE toll2 (booth int);
 SELECT deltaflow.create_ingest('toll_topic', 'toll2', start => '{"0": 0}', name => 'toll');
 SELECT deltaflow.create_ingest('toll_topic', 'toll2', start => '{"0": 0}', name => 'second');
 
+-- a foreign table in use stays with its topic, all else of it may change
+ALTER FOREIGN TABLE toll_topic OPTIONS (SET topic 'other');
+ALTER FOREIGN TABLE toll_topic RENAME TO tolls;
+ALTER FOREIGN TABLE tolls OPTIONS (SET topic 'toll', ADD on_error 'dead_letter');
+ALTER FOREIGN TABLE tolls RENAME TO toll_topic;
+
 -- a topic in use stays; dropping the target ends the ingest
 DROP FOREIGN TABLE toll_topic;
 DROP SERVER nobroker CASCADE;

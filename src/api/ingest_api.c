@@ -78,7 +78,7 @@ deltaflow_ingest_on_drop(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* event trigger on ddl_command_end: workers look whether it was their server or mapping */
+/* event trigger on ddl_command_end: a topic in use stays that topic; workers look whether it was their server or mapping */
 PGDLLEXPORT Datum
 deltaflow_on_connection_change(PG_FUNCTION_ARGS)
 {
@@ -86,6 +86,7 @@ deltaflow_on_connection_change(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" can only be called as an event trigger", "on_connection_change")));
+	ingest_topics_altered();
 	wake_workers_at_commit();
 	PG_RETURN_NULL();
 }

@@ -95,6 +95,7 @@ extern PipelineRow *pipeline_by_target(Oid target);	/* the ingest that fills thi
 extern PipelineRow *pipeline_of_topic(Oid topic);	/* the pipeline of views over it */
 extern List *pipeline_list(void);	/* all, by id */
 extern List *pipeline_list_of_relation(Oid relid);	/* those with it as topic or target */
+extern List *pipeline_list_of_other_topic(void);	/* those whose foreign table names another topic than when they were made */
 extern int64 pipeline_insert(const PipelineRow *row);	/* stamped with this server and database */
 extern void pipeline_delete(int64 id);	/* with positions, epochs; dead letters stay */
 

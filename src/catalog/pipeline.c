@@ -127,12 +127,24 @@ pipeline_list_of_relation(Oid relid)
 	return statement_list(&find, 1, &key, pipeline_read);
 }
 
+List *
+pipeline_list_of_other_topic(void)
+{
+	static Statement find = {
+		"SELECT " PIPELINE_COLUMNS " FROM deltaflow.pipeline "
+		"WHERE topic_name <> deltaflow.topic_option(topic, 'topic') ORDER BY id", 0
+	};
+
+	return statement_list(&find, 0, NULL, pipeline_read);
+}
+
 int64
 pipeline_insert(const PipelineRow *row)
 {
 	static Statement insert = {
 		"INSERT INTO deltaflow.pipeline (name, topic, target, filter, start_at, options, state, "
-		"system_identifier, database_id) VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9) RETURNING id",
+		"system_identifier, database_id, topic_name) "
+		"VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, deltaflow.topic_name($2)) RETURNING id",
 		9, {TEXTOID, OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, OIDOID}
 	};
 	bool		isnull[9] = {false};

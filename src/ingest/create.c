@@ -303,3 +303,21 @@ ingest_relations_dropped(void)
 		}
 	}
 }
+
+void
+ingest_topics_altered(void)
+{
+	List	   *changed = pipeline_list_of_other_topic();
+	PipelineRow *row;
+	char	   *name;
+
+	if (changed == NIL)
+		return;
+	row = linitial(changed);
+	name = get_rel_name(row->topic);
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("cannot change the topic of foreign table \"%s\" because \"%s\" reads it", name, row->name),
+			 errdetail("Its positions are offsets of the old topic: records before them would be skipped in the new one."),
+			 errhint("Make another foreign table for the other topic, and an ingest or view that reads it.")));
+}

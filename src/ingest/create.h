@@ -20,4 +20,7 @@ extern void ingest_set_position(const char *name, int32 partition, int64 next_of
 /* Objects were dropped (sql_drop): pipelines whose target is gone go too; a topic in use may not. */
 extern void ingest_relations_dropped(void);
 
+/* A foreign table was altered: it may not name another topic while a pipeline has positions in the old one. */
+extern void ingest_topics_altered(void);
+
 #endif							/* DELTAFLOW_INGEST_CREATE_H */

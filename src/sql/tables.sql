@@ -17,6 +17,7 @@ CREATE TABLE deltaflow.pipeline (
     topic regclass NOT NULL,            -- the foreign table
     target regclass UNIQUE,             -- null: views over the topic
     filter text,                        -- of an ingest: rows stored must satisfy it
+    topic_name text,                    -- the broker's name of the topic when it was made: positions are offsets there
     start_at text NOT NULL,             -- as the user gave it; positions hold the resolved numbers
     options jsonb NOT NULL DEFAULT '{}',
     state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'paused', 'failed')),
