@@ -69,6 +69,13 @@ SELECT count(*) AS differences FROM (TABLE gaps_then EXCEPT ALL
     SELECT lane, s, count(*) FROM (SELECT toll % 3 AS lane, deltaflow.session(entry_time, '22 s') OVER (PARTITION BY toll % 3 ORDER BY entry_time) AS s FROM history) h GROUP BY 1, 2) d;
 SELECT deltaflow.run('lanes', 'lanes_then', NULL, NULL, '{"entry": "history"}', '{"lane": 3}');
 
+-- a time that is computed, with constants in it that are folded
+SELECT deltaflow.create_view('next_day', $$
+    SELECT date_trunc('hour', entry_time + 24 * interval '1 hour') AS window_start, count(*) AS n FROM entry GROUP BY 1 $$);
+SELECT deltaflow.run('next_day', 'next_days', '2020-01-02 01:00', '2020-01-02 03:00', '{"entry": "history"}');
+SELECT * FROM next_days ORDER BY 1;
+SELECT deltaflow.run('next_day', 'next_days', '2020-01-02 01:30', NULL, '{"entry": "history"}');
+
 -- a partitioned target with a default of its own, and a view as the source
 CREATE TABLE parted (LIKE stats_day, loaded bool DEFAULT true) PARTITION BY RANGE (window_start);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2020-01-01') TO ('2020-01-01 01:00');

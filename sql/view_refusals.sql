@@ -120,6 +120,10 @@ SELECT deltaflow.create_view('v', 'SELECT date_trunc(''hour'', valid_at), count(
 UPDATE deltaflow.pipeline SET topic = 'timeless_topic' WHERE name = 'keyed';
 SELECT deltaflow.create_view('v', 'SELECT date_trunc(''hour'', valid_at), count(*) FROM keyed GROUP BY 1', lateness => '1 min');
 
+SELECT deltaflow.create_view('v', 'SELECT date_bin(''1 month'', at, ''2000-01-01''), count(*) FROM toll GROUP BY 1');
+SELECT deltaflow.create_view('v', 'SELECT date_bin(''-1 hour'', at, ''2000-01-01''), count(*) FROM toll GROUP BY 1');
+SELECT deltaflow.create_view('v', 'SELECT date_trunc(''day'', at, ''Mars/Olympus''), count(*) FROM toll GROUP BY 1');
+
 -- names and options
 SELECT deltaflow.create_view('toll', 'SELECT count(*) FROM toll');
 SELECT deltaflow.create_view('nowhere.v', 'SELECT count(*) FROM toll');

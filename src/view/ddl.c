@@ -50,6 +50,7 @@
 #include "view/load.h"
 #include "view/options.h"
 #include "view/retain.h"
+#include "view/window_key.h"
 
 /* Settings that expressions of a definition may depend on: workers use the creator's. */
 static const char *const pinned_settings[] = {
@@ -181,6 +182,16 @@ check_definition_arguments(const CreateView *request)
 
 /* ---- definition ---- */
 
+/* The window functions themselves refuse strides, origins and zones of which no row could make a window. */
+static void
+try_window(const ViewSpec *spec)
+{
+	WindowBounds window;
+
+	if (spec->window.kind == WINDOW_TUMBLING)
+		(void) window_ending_after(spec, 0, &window);
+}
+
 static void
 analyse_request(Creation *creation)
 {
@@ -191,6 +202,7 @@ analyse_request(Creation *creation)
 	refusal = view_analyse(copyObject(creation->query), &creation->spec);
 	if (refusal != NULL)
 		view_refusal_raise_at(refusal, request->query);
+	try_window(creation->spec);
 }
 
 static bool

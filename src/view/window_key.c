@@ -251,11 +251,16 @@ evaluate_with(const ViewSpec *spec, Expr *expression, Expr *part, Timestamp time
 	ReplaceContext context = {
 		part, (Expr *) makeConst(spec->window.time_type, -1, InvalidOid, sizeof(Timestamp), TimestampGetDatum(time), false, true)
 	};
+	Node	   *replaced = replace_mutator((Node *) expression, &context);
 	EState	   *estate = CreateExecutorState();
-	ExprState  *state = ExecPrepareExpr((Expr *) replace_mutator((Node *) expression, &context), estate);
+	ExprState  *state;
 	bool		isnull;
-	Datum		value = ExecEvalExprSwitchContext(state, GetPerTupleExprContext(estate), &isnull);
+	Datum		value;
 
+	if (contain_var_clause(replaced))
+		elog(ERROR, "window of a view does not follow from its time");
+	state = ExecPrepareExpr((Expr *) replaced, estate);
+	value = ExecEvalExprSwitchContext(state, GetPerTupleExprContext(estate), &isnull);
 	FreeExecutorState(estate);
 	if (isnull)
 		elog(ERROR, "window of a view is null");
@@ -267,7 +272,8 @@ window_start_at(const ViewSpec *spec, Timestamp time)
 {
 	TargetEntry *key = list_nth_node(TargetEntry, spec->input_tlist, spec->keys[spec->window.key].input);
 
-	return evaluate_with(spec, key->expr, spec->window.time, time);
+	/* constants in the time are folded in the column, as in all that is computed per row */
+	return evaluate_with(spec, key->expr, expression_planner((Expr *) copyObject(spec->window.time)), time);
 }
 
 bool
