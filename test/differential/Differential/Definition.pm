@@ -23,7 +23,7 @@ use JSON::PP;
 
 use Differential::Tables qw(seconds_of);
 
-our @EXPORT_OK = qw(view_sql oracle_sql late_sql compared_sql create_sql final_sql cap_sql is_late_possible has_panes);
+our @EXPORT_OK = qw(view_sql oracle_sql late_sql compared_sql create_sql final_sql cap_sql is_late_possible has_panes answer_sql batch_sql borders_sql in_range_sql);
 
 my $json = JSON::PP->new->canonical->allow_nonref;
 
@@ -190,7 +190,7 @@ sub output_columns
 	push @columns, { name => 'w', mode => 'text' } if $view->{window} && !$view->{window}{hidden};
 	push @columns, { name => 'we', mode => 'text' } if $view->{window} && $view->{window}{kind} =~ /^(hop|cumulate)$/;
 	$n = 0;
-	push @columns, map { { name => 'a' . ++$n, mode => $_->{mode} } } @{ $view->{aggregates} };
+	push @columns, map { { name => 'a' . ++$n, mode => $_->{mode}, rounded => defined $_->{oracle} } } @{ $view->{aggregates} };
 	return @columns;
 }
 
@@ -365,11 +365,73 @@ sub in_utc
 	return $view->{time_type} eq 'timestamp' ? "($time AT TIME ZONE 'UTC')::text" : "($time)::text";
 }
 
+# The definition over a relation, as a plain query has it, and as the oracle has it.
+sub batch_sql
+{
+	my ($view, $relation) = @_;
+
+	return select_sql($view, $relation, 'view');
+}
+
+sub answer_sql
+{
+	my ($view, $relation) = @_;
+
+	return select_sql($view, $relation, 'oracle');
+}
+
+# What of the answer's rows (columns as output_columns names them) tells where their window begins, undef when nothing does.
+sub start_of_row
+{
+	my ($view) = @_;
+
+	return undef if !$view->{window} || $view->{window}{hidden};
+	return $view->{window}{kind} eq 'session' ? 'lower(w)' : 'w';
+}
+
+# Times, as run takes them, at which a range of an answer may begin and end: borders of its windows, of sessions any.
+sub borders_sql
+{
+	my ($view, $zone, $answer) = @_;
+	my $window = $view->{window};
+	my $start = start_of_row($view) // return undef;
+	my $plain = $view->{time_type} eq 'timestamp';
+	my $back = sub { $plain ? "(($_[0]) AT TIME ZONE '$zone')" : "($_[0])" };
+	my $border = 'true';
+	my @borders = ($start);
+
+	push @borders, 'upper(w)', "lower(w) + interval '1 microsecond'", "lower(w) - interval '1 second'" if $window->{kind} eq 'session';
+	push @borders, "w + interval '" . hours($window->{size}) . "'" if defined $window->{size};
+	push @borders, "w + interval '1 $window->{unit}'" if defined $window->{unit} && $window->{unit} ne 'quarter';
+	$border = window_start({ %$view, time => 'b' }) . ' = b' if $window->{kind} =~ /^(bin|trunc)$/;
+
+	# a local time that the clocks skip is none
+	$border .= ' AND ' . $back->('b') . " AT TIME ZONE '$zone' = b" if $plain;
+	my $far = "b > '4700-01-01 BC' AND b < '290000-01-01'";
+	my $all = join ' UNION ', map { "SELECT $_ AS b FROM a WHERE $start > '4600-01-01 BC' AND $start < '280000-01-01'" } @borders;
+
+	return "WITH a AS MATERIALIZED ($answer), b AS MATERIALIZED ($all) SELECT " . $back->('b') . " AT TIME ZONE 'UTC' || ' UTC' FROM b WHERE CASE WHEN $far THEN $border END ORDER BY b";
+}
+
+# Of an answer's rows, those whose windows begin in a range.
+sub in_range_sql
+{
+	my ($view, $zone, $since, $until) = @_;
+	my $start = start_of_row($view);
+	my $at = $view->{time_type} eq 'timestamp' ? " AT TIME ZONE '$zone'" : '';
+	my @conditions = ('true');
+
+	push @conditions, "$start >= timestamptz '$since'$at" if defined $since;
+	push @conditions, "$start < timestamptz '$until'$at" if defined $until;
+	return join ' AND ', @conditions;
+}
+
 # A query's rows as (e, c): what must be equal, as one text, and what must be close, as floats.
+# With plain, without columns that a plain query rounds.
 sub compared_sql
 {
-	my ($view, $query) = @_;
-	my @columns = output_columns($view);
+	my ($view, $query, %how) = @_;
+	my @columns = grep { !$how{plain} || !$_->{rounded} } output_columns($view);
 	my $exact = join ', ', map { $canonical{ $_->{mode} }->($_->{name}) } grep { $_->{mode} ne 'close' } @columns;
 	my $close = join ', ', map { "$_->{name}::float8" } grep { $_->{mode} eq 'close' } @columns;
 

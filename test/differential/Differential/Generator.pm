@@ -47,6 +47,7 @@ sub generate
 	}
 	$play->{judged} = [ map { judged($_) } grep { $_->{window} && defined $_->{lateness} } @{ $case->{views} } ];
 	$case->{steps} = steps($case, $play, $features);
+	add_batches($case);
 	return $case;
 }
 
@@ -497,6 +498,47 @@ sub controls
 		push @steps, { do => 'resume', view => $view->{name} } if chance($view->{options} && !$keeps ? 0.2 : 0.08);
 	}
 	return @steps;
+}
+
+# Steps made of what is there by then: between others, never before the first; while workers run only when all is taken.
+sub insert_steps
+{
+	my ($case, @steps) = @_;
+
+	for (@steps)
+	{
+		my $at = $case->{slow} ? $#{ $case->{steps} } : 1 + int rand $#{ $case->{steps} };
+
+		splice @{ $case->{steps} }, $at, 0, $_;
+	}
+}
+
+# deltaflow.run of some views, of one of them over and over.
+sub add_batches
+{
+	my ($case) = @_;
+	my @views = map { pick(@{ $case->{views} }) } 1 .. 3;
+
+	insert_steps($case, map { batch($case, pick(@views)) } 1 .. pick(0, 2, 4));
+	push @{ $case->{steps} }, map { batch($case, $_) } @views[ 0 .. int rand 2 ];
+}
+
+sub batch
+{
+	my ($case, $view) = @_;
+	my $window = $view->{window};
+	my @targets = ('absent', 'table', 'hash', $window && !$window->{hidden} ? ('list', $window->{kind} ne 'session' ? ('range', 'range') : ()) : ());
+	my $step = { do => 'batch', view => $view->{name}, target => pick(@targets) };
+
+	$step->{since} = rand if chance(0.6);
+	$step->{until} = rand if chance(0.6);
+	@$step{qw(since until)} = @$step{qw(until since)} if defined $step->{since} && defined $step->{until} && $step->{since} > $step->{until};
+	$step->{doubled} = 1 if $step->{target} ne 'absent' && chance(0.3);
+	$step->{over} = pick(qw(table partitions view), $case->{slow} ? () : 'topic') if chance(0.4);
+	$step->{size} = pick('1 minute', '5 minutes', '36 hours') if $window && defined $window->{param} && chance(0.7);
+	$step->{zone} = pick(@zones) if chance(0.3);
+	$step->{parallel} = 1 if chance(0.3);
+	return $step;
 }
 
 # Epochs of random size, some of them for nothing.

@@ -14,6 +14,7 @@ use warnings;
 
 use Exporter 'import';
 
+use Differential::Batch qw(run_batch);
 use Differential::Definition qw(view_sql oracle_sql late_sql compared_sql create_sql is_late_possible final_sql cap_sql has_panes);
 use Differential::Tables qw(seconds_of);
 use JSON::PP;
@@ -24,7 +25,7 @@ our @EXPORT_OK = qw(play);
 my $played = 0;
 
 my %do = (view => \&do_view, produce => \&do_produce, run => \&do_run, disturb => \&do_disturb, clock => \&do_clock, close => \&do_close,
-	set => \&do_set, pause => \&do_pause, resume => \&do_resume, check => \&do_check, end => \&do_end);
+	set => \&do_set, pause => \&do_pause, resume => \&do_resume, batch => \&do_batch, check => \&do_check, end => \&do_end);
 
 my $json = JSON::PP->new->canonical->allow_nonref;
 
@@ -33,7 +34,7 @@ sub play
 	my ($server, $case) = @_;
 	my $self = bless {
 		server => $server, case => $case, schema => sprintf('d%d', ++$played), topic => sprintf('d%d_%d', $$, $played),
-		verdict => { compared => 0, checks => 0, both_fail => 0, capped => 0, refused => {}, rows => 0, late => 0, epochs => 0, script => '' },
+		verdict => { compared => 0, checks => 0, batches => 0, both_fail => 0, capped => 0, refused => {}, rows => 0, late => 0, epochs => 0, script => '' },
 		views => { map { $_->{name} => $_ } @{ $case->{views} } }, made => {}, checked => {}, clock => $case->{clock} };
 
 	eval { $self->play_steps; 1 } or do
@@ -310,6 +311,17 @@ sub do_resume
 	push @{ $self->{judged}{$name} }, [ $self->{made}{$name} ];
 	$self->{filled}{$name} = $self->is_filled_at_once($view) ? $self->{made}{$name} + 1 : undef;
 	$self->sql("SELECT deltaflow.set_view_options('$name', '{\"max_open_windows\": null, \"max_state_bytes\": null}'); SELECT deltaflow.resume('$name')");
+}
+
+# The definition over a range, its source or another relation, into a table.
+sub do_batch
+{
+	my ($self, $step) = @_;
+	my $view = $self->{views}{ $step->{view} } or return;
+
+	return if !defined $self->{made}{ $step->{view} };
+	$self->finish if $self->{case}{slow};
+	run_batch($self, $view, $step);
 }
 
 # Something happens to a worker, or to the server.
