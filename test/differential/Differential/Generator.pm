@@ -48,6 +48,7 @@ sub generate
 	$play->{judged} = [ map { judged($_) } grep { $_->{window} && defined $_->{lateness} } @{ $case->{views} } ];
 	$case->{steps} = steps($case, $play, $features);
 	add_batches($case);
+	$case->{table} = table($case, $play) if chance(0.4);
 	return $case;
 }
 
@@ -88,6 +89,25 @@ sub columns
 		$columns[-1]{not_null} = 1 if $columns[-1]{nulls} == 0 && chance(0.5);
 	}
 	return \@columns;
+}
+
+# The table that rows are stored in, where it is not just one like the topic.
+sub table
+{
+	my ($case, $play) = @_;
+	my $key = pick(@{ $case->{columns} });
+	my ($low, $high) = map { time_text($play->{base} + 3600 * $_, 0) . '+00' } -1, 1;
+	my %table = (
+		plain => {},
+		range => { by => 'PARTITION BY RANGE (at)', partitions => [ "FOR VALUES FROM (MINVALUE) TO ('$low')", "FOR VALUES FROM ('$low') TO ('$high')", 'DEFAULT' ] },
+		list => { by => 'PARTITION BY LIST (part)', partitions => [ 'FOR VALUES IN (1, 2)', 'DEFAULT' ] },
+		nulls => { by => "PARTITION BY LIST (($key->{name} IS NULL))", partitions => [ 'FOR VALUES IN (true)', 'DEFAULT' ] },
+		hash => { by => "PARTITION BY HASH ($key->{name})", partitions => [ map { "FOR VALUES WITH (MODULUS 3, REMAINDER $_)" } 0 .. 2 ] });
+	my $table = $table{ pick(qw(plain range range list nulls hash)) };
+
+	$table->{shuffled} = 1 if chance(0.5);
+	$table->{index} = pick('at', 'part, off', $key->{name}) if chance(0.4);
+	return $table;
 }
 
 # ---------------------------------------------------------------------------

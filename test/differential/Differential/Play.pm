@@ -144,11 +144,36 @@ sub prepare
 	$self->sql("CREATE FOREIGN TABLE raw_topic (part int OPTIONS (metadata 'partition'), value text) SERVER broker OPTIONS (topic '$self->{topic}', format 'raw')");
 	$self->sql("CREATE FOREIGN TABLE source_topic ($columns) SERVER broker OPTIONS (topic '$self->{topic}', format 'json', "
 		  . "event_time '$case->{event_time}', watermark_delay '$case->{watermark_delay}'$options)");
-	$self->sql('CREATE TABLE source (LIKE source_topic); CREATE TABLE everything (LIKE source_topic); '
+	$self->make_table;
+	$self->sql('CREATE TABLE everything (LIKE source_topic); '
 		  . 'CREATE TABLE clocks (id serial, source text, after_epoch bigint, clock timestamptz); CREATE TABLE closings (source text, epoch bigint)');
 	$self->sql("SELECT deltaflow.create_ingest('source_topic', 'source', name => '$self->{schema}_table'$filter)");
 	$self->{pipeline}{table} = "$self->{schema}_table";
 	$self->note_clock('table');
+}
+
+# The table that rows are stored in: plain, or in partitions, the last of which has its columns in another order; an index or none.
+sub make_table
+{
+	my ($self) = @_;
+	my $case = $self->{case};
+	my $table = $case->{table} // {};
+	my @parts = @{ $table->{partitions} // [] };
+	my @columns = map { "$_->{name} $_->{type}" . ($_->{not_null} ? ' NOT NULL' : '') } @{ $case->{columns} };
+	my $shuffled = 'CREATE TABLE %s (gone int, off bigint, ' . join(', ', reverse @columns) . ', gone_too text, part int); ALTER TABLE %s DROP COLUMN gone, DROP COLUMN gone_too';
+
+	return $self->sql(sprintf $shuffled, ('source') x 2) if !@parts && $table->{shuffled};
+	$self->sql('CREATE TABLE source (LIKE source_topic) ' . ($table->{by} // ''));
+	for my $i (0 .. $#parts)
+	{
+		if ($i < $#parts || !$table->{shuffled})
+		{
+			$self->sql("CREATE TABLE source_$i PARTITION OF source $parts[$i]");
+			next;
+		}
+		$self->sql(sprintf($shuffled, ("source_$i") x 2) . "; ALTER TABLE source ATTACH PARTITION source_$i $parts[$i]");
+	}
+	$self->sql("CREATE INDEX ON source ($table->{index})") if defined $table->{index};
 }
 
 # Everything the case made.
@@ -690,7 +715,7 @@ sub check_stored
 	my $taken = $self->stores_less ? 'taken_table' : '(SELECT s.*, e.epoch AS epoch_, e.watermark AS wm_, now() AS clock_ FROM everything s JOIN deltaflow.epochs e '
 	  . "ON e.name = '$self->{pipeline}{table}' AND e.partition = s.part AND s.off >= e.first_offset AND s.off < e.next_offset) t";
 	my $is_row = $self->is_row('table');
-	my $answer = $self->sql('SELECT differential.compare_sets(' . literal('SELECT s::text FROM source s') . ', '
+	my $answer = $self->sql('SELECT differential.compare_sets(' . literal('SELECT s::text FROM (SELECT ' . $self->column_names . ' FROM source) s') . ', '
 		  . literal('SELECT t::text FROM (SELECT ' . $self->column_names . " FROM $taken WHERE $is_row) t") . ", 'stored', 'in the topic')");
 
 	$self->fail_with('stored', undef, $answer) if $answer ne 'same';

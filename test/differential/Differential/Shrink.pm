@@ -116,7 +116,7 @@ sub shrink_views
 			attempt($self, sub { delete $_[0]{views}[$i]{$part} });
 		}
 	}
-	for my $part (qw(filter on_future max_future idle_timeout clock))
+	for my $part (qw(table filter on_future max_future idle_timeout clock))
 	{
 		attempt($self, sub { delete $_[0]{$part} }) if defined $self->{case}{$part};
 	}
