@@ -13,12 +13,15 @@ use warnings;
 
 use Exporter 'import';
 
+use Differential::Ddl qw(ddl_names);
 use Differential::Tables qw(pick chance seconds_of %types @keys @aggregates @conditions @having @windows @bases @zones @filters @latenesses @futures @idle_timeouts @retentions @caps);
+use JSON::PP;
 use Time::Local qw(timegm);
 
 our @EXPORT_OK = qw(generate);
 
 my $VIEWS = 10;
+my $json = JSON::PP->new->allow_nonref;
 
 sub generate
 {
@@ -35,6 +38,7 @@ sub generate
 
 	$case->{columns} = columns();
 	$case->{wide} = 1 if chance(0.04) && !$features->{slow};
+	$case->{csv} = csv($seed) if $seed % 7 == 3;
 	my $filter = chance(0.25) && fill($case, $features, @filters);
 	$case->{filter} = $filter->[0] if $filter;
 	my $play = stream($case);
@@ -49,7 +53,20 @@ sub generate
 	$case->{steps} = steps($case, $play, $features);
 	add_batches($case);
 	$case->{table} = table($case, $play) if chance(0.4);
+	add_ddl($case) if chance(0.6);
+	add_back($case) if chance(0.15) && !$case->{slow};
 	return $case;
+}
+
+# How lines are written, of a topic that is not JSON.
+sub csv
+{
+	my ($seed) = @_;
+	my @dialects = ([ ',', '"', '' ], [ ',', '"', '' ], [ ';', '"', 'NULL' ], [ "\t", "'", '\N' ], [ '|', '"', '0' ]);
+	my %csv;
+
+	@csv{qw(delimiter quote null)} = @{ $dialects[ $seed / 7 % @dialects ] };
+	return \%csv;
 }
 
 # What the topic says of time.  With a clock, which is the case's own, rows are made for it; workers have no other than ours.
@@ -401,7 +418,8 @@ sub record
 		}
 		elsif (chance($column->{nulls}))
 		{
-			next if chance(0.3);
+			push @fields, [ $column->{name} ] if chance(0.3);
+			next if @fields && $fields[-1][0] eq $column->{name};
 			$value = 'null';
 		}
 		else
@@ -411,9 +429,33 @@ sub record
 			$value = $flavours->{ $column->{flavour} }->();
 			$value = int rand 3000 if $case->{wide} && $column->{class} =~ /^(int|big)$/ && $column->{flavour} eq 'tame';
 		}
-		push @fields, qq("$column->{name}": $value);
+		push @fields, [ $column->{name}, $value ];
 	}
-	return [ $partition, '{' . join(', ', @fields) . '}' ];
+	return [ $partition, $case->{csv} ? csv_text($case->{csv}, map { $_->[1] // 'null' } @fields) : json_text(@fields) ];
+}
+
+# Names with values as JSON text; those without are left out.
+sub json_text
+{
+	return '{' . join(', ', map { qq("$_->[0]": $_->[1]) } grep { defined $_->[1] } @_) . '}';
+}
+
+# The same as a line of CSV: what is a string there is quoted here where it must be, and sometimes where not.
+sub csv_text
+{
+	my ($csv, @values) = @_;
+	my @fields;
+
+	for (@values)
+	{
+		my $text = /^"/ ? $json->decode($_) : $_;
+		my $must = /^"/ && ($text eq $csv->{null} || $text =~ /[\Q$csv->{delimiter}$csv->{quote}\E\r\n]/);
+
+		$text = $csv->{null} if $_ eq 'null';
+		$text = $csv->{quote} . ($text =~ s/\Q$csv->{quote}\E/$csv->{quote}$csv->{quote}/gr) . $csv->{quote} if $must || ($_ ne 'null' && length($text) % 3 == 1);
+		push @fields, $text;
+	}
+	return join $csv->{delimiter}, @fields;
 }
 
 sub with_zone
@@ -438,7 +480,7 @@ sub records
 		}
 		elsif (chance(0.005))
 		{
-			push @records, [ int rand $case->{partitions}, pick('{', 'null', qq({"$case->{event_time}": "yesterday"}), '[]') ];
+			push @records, [ int rand $case->{partitions}, pick('{', 'null', qq({"$case->{event_time}": "yesterday"}), $case->{csv} ? qq("open,a,b) : '[]') ];
 		}
 		else
 		{
@@ -531,6 +573,39 @@ sub insert_steps
 
 		splice @{ $case->{steps} }, $at, 0, $_;
 	}
+}
+
+# Harmless DDL to the topic, the table, and views.  While workers run anywhere.
+sub add_ddl
+{
+	my ($case) = @_;
+
+	for (1 .. 1 + int rand 5)
+	{
+		my $view = chance(0.5) ? pick(@{ $case->{views} }) : undef;
+		my $on = $view ? 'view' : pick(qw(table table topic));
+		my $step = { do => 'ddl', what => pick(ddl_names($on)), $view ? (view => $view->{name}) : (on => $on) };
+
+		# another column is another field
+		next if $step->{what} eq 'add_column' && $on eq 'topic' && $case->{csv};
+
+		# a unique index of a partitioned table has the partition key
+		$step->{what} = 'index' if $step->{what} eq 'unique' && defined $case->{table} && defined $case->{table}{by};
+		$step->{max} = $case->{wide} ? 500 : pick(1, 10, 1000) if !$case->{slow};
+		splice @{ $case->{steps} }, 1 + int rand $#{ $case->{steps} }, 0, $step;
+	}
+}
+
+# The ingest goes back, to half of a partition or so; what is unique then is so no more.
+sub add_back
+{
+	my ($case) = @_;
+
+	for (@{ $case->{steps} })
+	{
+		$_->{what} = 'index' if $_->{do} eq 'ddl' && $_->{what} eq 'unique';
+	}
+	insert_steps($case, map { { do => 'back', partition => int rand $case->{partitions}, share => rand } } 1 .. 1 + int rand 2);
 }
 
 # deltaflow.run of some views, of one of them over and over.

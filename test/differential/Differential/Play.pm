@@ -15,6 +15,7 @@ use warnings;
 use Exporter 'import';
 
 use Differential::Batch qw(run_batch);
+use Differential::Ddl qw(ddl_sql);
 use Differential::Definition qw(view_sql oracle_sql late_sql compared_sql create_sql is_late_possible final_sql cap_sql has_panes);
 use Differential::Tables qw(seconds_of);
 use JSON::PP;
@@ -25,7 +26,7 @@ our @EXPORT_OK = qw(play);
 my $played = 0;
 
 my %do = (view => \&do_view, produce => \&do_produce, run => \&do_run, disturb => \&do_disturb, clock => \&do_clock, close => \&do_close,
-	set => \&do_set, pause => \&do_pause, resume => \&do_resume, batch => \&do_batch, check => \&do_check, end => \&do_end);
+	set => \&do_set, pause => \&do_pause, resume => \&do_resume, batch => \&do_batch, ddl => \&do_ddl, back => \&do_back, check => \&do_check, end => \&do_end);
 
 my $json = JSON::PP->new->canonical->allow_nonref;
 
@@ -127,6 +128,7 @@ sub prepare
 	my $case = $self->{case};
 	my @columns = map { "$_->{name} $_->{type}" . ($_->{not_null} ? ' NOT NULL' : '') } @{ $case->{columns} };
 	my $options = join '', map { defined $case->{$_} ? ", $_ '$case->{$_}'" : '' } qw(max_future on_future idle_timeout);
+	my $format = $case->{csv} ? "format 'csv', " . join(', ', map { "$_ " . literal($case->{csv}{$_}) } sort keys %{ $case->{csv} }) : "format 'json'";
 	my $filter = defined $case->{filter} ? ', filter => ' . literal($case->{filter}) : '';
 	my $columns = join ', ', @columns, "part int OPTIONS (metadata 'partition')", "off bigint OPTIONS (metadata 'offset')";
 
@@ -141,8 +143,8 @@ sub prepare
 	$self->{session} = 0;
 	$self->{verdict}{script} = "-- seed $case->{seed}\n" . $self->session_settings . "\n";
 	$self->sql("CREATE SCHEMA $self->{schema}");
-	$self->sql("CREATE FOREIGN TABLE raw_topic (part int OPTIONS (metadata 'partition'), value text) SERVER broker OPTIONS (topic '$self->{topic}', format 'raw')");
-	$self->sql("CREATE FOREIGN TABLE source_topic ($columns) SERVER broker OPTIONS (topic '$self->{topic}', format 'json', "
+	$self->sql("CREATE FOREIGN TABLE raw_topic (part int OPTIONS (metadata 'partition'), value text, off bigint OPTIONS (metadata 'offset')) SERVER broker OPTIONS (topic '$self->{topic}', format 'raw')");
+	$self->sql("CREATE FOREIGN TABLE source_topic ($columns) SERVER broker OPTIONS (topic '$self->{topic}', $format, "
 		  . "event_time '$case->{event_time}', watermark_delay '$case->{watermark_delay}'$options)");
 	$self->make_table;
 	$self->sql('CREATE TABLE everything (LIKE source_topic); '
@@ -227,7 +229,7 @@ sub do_view
 	$self->{retained}{ $view->{name} } = [ [ $made, $view->{options}{retain} ] ] if $view->{options} && defined $view->{options}{retain};
 	$self->{filled}{ $view->{name} } = $made + 1 if $self->is_filled_at_once($view);
 	return if $view->{source} ne 'topic' || $self->{pipeline}{topic};
-	$self->{pipeline}{topic} = $self->sql("SELECT name FROM deltaflow.pipeline WHERE topic = 'source_topic'::regclass AND target IS NULL");
+	($self->{topic_pipeline}, $self->{pipeline}{topic}) = split /\|/, $self->sql("SELECT id, name FROM deltaflow.pipeline WHERE topic = 'source_topic'::regclass AND target IS NULL");
 	$self->note_clock('topic');
 }
 
@@ -349,6 +351,39 @@ sub do_batch
 	run_batch($self, $view, $step);
 }
 
+# Something is changed that no view or ingest should mind, the pipelines go on, and it is changed back.
+sub do_ddl
+{
+	my ($self, $step) = @_;
+	my $on = $step->{view} ? 'view' : $step->{on};
+	my $relation = $step->{view} // { table => 'source', topic => 'source_topic' }->{$on};
+
+	return if $on eq 'view' && !defined $self->{made}{$relation};
+	my ($do, $undo) = ddl_sql($step->{what}, $on, o => $relation, s => $self->{schema}, n => ++$self->{ddl});
+	$self->sql($do);
+	if (!$self->{case}{slow})
+	{
+		my @names = split /\n/, $self->sql("SELECT name FROM deltaflow.pipeline WHERE name = '$self->{pipeline}{table}' OR id = " . ($self->{topic_pipeline} // 0) . ' ORDER BY id');
+
+		$self->sql("SET deltaflow.epoch_max_records = $step->{max}; SELECT deltaflow.run_once('$_'); RESET deltaflow.epoch_max_records") for @names;
+	}
+	$self->sql($undo);
+}
+
+# The ingest goes back and takes records again: they are stored twice.
+sub do_back
+{
+	my ($self, $step) = @_;
+	my $name = $self->{pipeline}{table};
+	my $position = $self->sql("SELECT a.next_offset FROM deltaflow.position a JOIN deltaflow.pipeline p ON p.id = a.pipeline_id WHERE p.name = '$name' AND a.topic_partition = $step->{partition}");
+
+	return if $position eq '';
+	my $offset = int $position * $step->{share};
+
+	$self->sql("SELECT deltaflow.set_position('$name', $step->{partition}, $offset)");
+	$self->{taken_again} += $position - $offset;
+}
+
 # Something happens to a worker, or to the server.
 sub do_disturb
 {
@@ -409,13 +444,13 @@ sub table_first
 	$self->sql("SELECT deltaflow.run_once('$self->{pipeline}{table}')") if $ahead;
 }
 
-# Whether what a pipeline takes is not what is stored: then the topic is read beside it.
+# Whether what a pipeline takes is not what is stored, once: then the topic is read beside it.
 sub stores_less
 {
 	my ($self) = @_;
 	my $case = $self->{case};
 
-	return defined $case->{filter} || ($case->{on_future} // '') eq 'dead_letter';
+	return defined $case->{filter} || ($case->{on_future} // '') eq 'dead_letter' || $self->{taken_again};
 }
 
 # An event time too far ahead, by the clock of an epoch.
@@ -480,7 +515,7 @@ sub read_topic
 	my ($self) = @_;
 
 	return if $self->{read_rows} && $self->{read_rows} == $self->{verdict}{rows};
-	$self->sql('TRUNCATE everything; INSERT INTO everything SELECT * FROM source_topic');
+	$self->sql('TRUNCATE everything; INSERT INTO everything SELECT ' . $self->column_names . ' FROM source_topic');
 	$self->{read_rows} = $self->{verdict}{rows};
 }
 
@@ -699,6 +734,7 @@ sub do_end
 		  . q(WHERE v.state = 'running' AND (fill_next <> fill_upto OR fill_upto > p.next_offset)));
 	$self->fail_with('books', undef, "views over the topic that are not filled: $books") if $books ne '';
 	$self->check_stored;
+	$self->check_copied if $self->{case}{csv};
 	$self->check_watermarks;
 	$self->{verdict}{epochs} += $self->epoch_of('table') + $self->epoch_of('topic');
 	$self->check_twins;
@@ -720,10 +756,32 @@ sub check_stored
 
 	$self->fail_with('stored', undef, $answer) if $answer ne 'same';
 	my $future = ($self->{case}{on_future} // '') eq 'dead_letter' ? $self->is_future('clock_') : 'false';
+	my $total = $self->{verdict}{rows} + ($self->{taken_again} // 0);
 	my $books = $self->sql("SELECT sum(consumed), sum(filtered), sum(dead) FROM deltaflow.accounting WHERE name = '$self->{pipeline}{table}'");
-	my $implied = $self->sql("SELECT $self->{verdict}{rows}, count(*) FILTER (WHERE NOT $future AND ($is_row) IS NOT TRUE), $self->{verdict}{rows} - count(*) FILTER (WHERE NOT $future) FROM $taken");
+	my $implied = $self->sql("SELECT $total, count(*) FILTER (WHERE NOT $future AND ($is_row) IS NOT TRUE), $total - count(*) FILTER (WHERE NOT $future) FROM $taken");
 
 	$self->fail_with('books', undef, "consumed, filtered and dead are $books, by the topic $implied") if $books ne $implied;
+}
+
+# COPY reads the lines that are rows as the topic does.
+sub check_copied
+{
+	my ($self) = @_;
+	my $csv = $self->{case}{csv};
+	my $names = join ', ', map { $_->{name} } @{ $self->{case}{columns} };
+	my $lines = $self->sql('SELECT value FROM raw_topic r JOIN everything e USING (part, off)');
+	my $options = join ', ', map { uc($_) . ' ' . literal($csv->{$_}) } sort keys %$csv;
+
+	my $file = "$self->{server}{dir}/lines";
+
+	open(my $fh, '>:utf8', $file) or die "$file: $!";
+	print $fh map { "$_\n" } split /\n/, $lines;
+	close $fh;
+	chmod 0644, $file;
+	$self->sql("CREATE TEMP TABLE copied AS SELECT $names FROM everything WITH NO DATA; COPY copied FROM '$file' WITH (FORMAT csv, $options)");
+	my $answer = $self->sql("SELECT differential.compare_sets('SELECT c::text FROM copied c', 'SELECT e::text FROM (SELECT $names FROM everything) e', 'by COPY', 'of the topic'); DROP TABLE copied");
+
+	$self->fail_with('csv', undef, $answer) if $answer ne 'same';
 }
 
 sub column_names
