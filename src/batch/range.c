@@ -162,10 +162,35 @@ range_of_time(const ViewSpec *spec, Expr *time, const TimeRange *range)
 	return clauses;
 }
 
+/*
+ * The range of a row's event time.  One that is computed is looked at only where the
+ * definition's WHERE is true: behind it the definition computes it, and in other rows it may fail.
+ */
+static List *
+range_of_rows(const ViewSpec *spec, const TimeRange *range)
+{
+	List	   *clauses = range_of_time(spec, spec->window.time, range);
+	CaseWhen   *when;
+	CaseExpr   *guarded;
+
+	if (clauses == NIL || spec->where == NULL || IsA(spec->window.time, Var))
+		return clauses;
+	when = makeNode(CaseWhen);
+	when->expr = copyObject(spec->where);
+	when->result = (Expr *) make_ands_explicit(clauses);
+	when->location = -1;
+	guarded = makeNode(CaseExpr);
+	guarded->casetype = BOOLOID;
+	guarded->args = list_make1(when);
+	guarded->defresult = (Expr *) makeBoolConst(false, false);
+	guarded->location = -1;
+	return list_make1(guarded);
+}
+
 Expr *
 range_over_source(const ViewSpec *spec, const TimeRange *range)
 {
-	List	   *clauses = range_of_time(spec, spec->window.time, range);
+	List	   *clauses = range_of_rows(spec, range);
 
 	return clauses == NIL ? NULL : (Expr *) make_ands_explicit(clauses);
 }
@@ -190,13 +215,13 @@ range_over_definition(const ViewSpec *spec, const TimeRange *range)
 		start = session_window_bound(spec, session_window_var(spec), false);
 		rows.has_until = false;
 		rows.since = time_plus(rows.since, -spec->window.session.gap);
-		return list_concat(range_of_time(spec, spec->window.time, &rows), range_of_time(spec, start, range));
+		return list_concat(range_of_rows(spec, &rows), range_of_time(spec, start, range));
 	}
 	if (spec->window.kind != WINDOW_PANES)
-		return range_of_time(spec, spec->window.time, range);
+		return range_of_rows(spec, range);
 	if (rows.has_until)
 		rows.until = time_plus(rows.until, overlap(spec));
-	return list_concat(range_of_time(spec, spec->window.time, &rows), range_of_time(spec, start, range));
+	return list_concat(range_of_rows(spec, &rows), range_of_time(spec, start, range));
 }
 
 TimeRange

@@ -128,6 +128,23 @@ between(const ViewSpec *spec, const char *time, Timestamp lo, Timestamp hi)
 	return text.data;
 }
 
+/*
+ * Rows of the source between the bounds that the definition's WHERE lets through, to
+ * follow other conditions.  A computed time is looked at only in those (range.c).
+ */
+static char *
+rows_between(const Recompute *recompute, Timestamp lo, Timestamp hi)
+{
+	const ViewSpec *spec = recompute->spec;
+	char	   *range = between(spec, recompute->time, lo, hi);
+
+	if (spec->where == NULL)
+		return range;
+	if (IsA(spec->window.time, Var))
+		return psprintf(" AND (%s)%s", row_text(spec, spec->where), range);
+	return psprintf(" AND CASE WHEN (%s) THEN true%s ELSE false END", row_text(spec, spec->where), range);
+}
+
 /* ---- regions ---- */
 
 /* Stored sessions that reach between the bounds: keys, range. */
@@ -153,11 +170,10 @@ append_made(StringInfo sql, const Recompute *recompute, Timestamp lo, Timestamp 
 	const ViewSpec *spec = recompute->spec;
 
 	appendStringInfo(sql, "SELECT DISTINCT %sdeltaflow.session(t, %s) OVER (%sORDER BY t)"
-					 " FROM (SELECT %s%s AS t FROM %s AS %s WHERE true%s%s%s) AS rows",
+					 " FROM (SELECT %s%s AS t FROM %s AS %s WHERE true%s) AS rows",
 					 recompute->key_names, recompute->gap, recompute->partition,
 					 recompute->keys, recompute->time, live_rows_relation(spec->source_relid), ROW_ALIAS,
-					 between(spec, recompute->time, lo, hi),
-					 spec->where ? " AND " : "", spec->where ? row_text(spec, spec->where) : "");
+					 rows_between(recompute, lo, hi));
 }
 
 /* All that hangs together and reaches into the range: keys, lo, hi. */
@@ -319,7 +335,7 @@ source_rows_sql(const Recompute *recompute)
 						 quote_identifier(get_attname(spec->source_relid, attnum, false)), n++);
 	appendStringInfo(&rows, "%s%s AS t FROM %s AS %s WHERE true%s",
 					 recompute->keys, recompute->time, live_rows_relation(spec->source_relid), ROW_ALIAS,
-					 between(spec, recompute->time, recompute->lo, time_plus(recompute->hi, 1)));
+					 rows_between(recompute, recompute->lo, time_plus(recompute->hi, 1)));
 	return masked(recompute, rows.data, n);
 }
 
