@@ -75,7 +75,6 @@ value_reader_create(const TopicColumn *column)
 	fmgr_info(function, &reader->input);
 	reader->pure = type_input_is_pure(reader->base);
 	reader->takes_json = reader->base == JSONOID || reader->base == JSONBOID;
-	reader->datetime = type_is_datetime(reader->base);
 	reader->from_text = text_function(reader->base);
 	if (reader->from_text == NULL)
 		reader->from_text = text_by_input;

@@ -35,7 +35,7 @@ struct ValueReader
 	ValueFromText from_number;	/* a JSON number, checked */
 	int			integer_size;	/* of int2, int4, int8 without domain; 0: other types */
 	bool		takes_json;		/* json or jsonb: any value, as it stands */
-	bool		datetime;		/* or a range or array over one: words of the clock are refused */
+	bool		datetime;		/* an array or composite that holds dates or times: words of the clock are refused */
 
 	/* the type's input function */
 	FmgrInfo	input;

@@ -340,13 +340,19 @@ find_functions(Oid type)
 	return NULL;
 }
 
-/* Whether the clock may have a say in texts of this type, or of its elements. */
+/* Whether the clock may have a say in texts of this type, its elements', its range's or its domain's. */
 bool
 type_is_datetime(Oid type)
 {
 	Oid			element = get_element_type(type);
-	const TypeFunctions *functions = find_functions(OidIsValid(element) ? element : type);
+	const TypeFunctions *functions = find_functions(type);
 
+	if (!OidIsValid(element))
+		element = get_range_subtype(type);
+	if (!OidIsValid(element))
+		element = get_multirange_range(type);
+	if (functions == NULL && OidIsValid(element))
+		return type_is_datetime(getBaseType(element));
 	return functions != NULL &&
 		(functions->from_text == datetime_by_input || functions->from_number == number_to_datetime);
 }

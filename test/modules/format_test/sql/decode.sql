@@ -42,6 +42,29 @@ SELECT try('names', m) FROM (VALUES
     ('{"a name that is much longer than sixteen bytes":1,"ä€😀":2,"quo\"te":3,"a.b":4}'),
     ('{"a name that is much longer than sixteen bytes!":1,"\u00e4\u20ac\ud83d\ude00":2,"quo\u0022te":3,"":4}')) v(m);
 
+-- the clock has no say inside arrays and composites either, however it is spelled
+CREATE DOMAIN instant AS timestamptz;
+CREATE TYPE stay AS (guest text, arrival timestamptz, nights date[]);
+CREATE TYPE stretch AS RANGE (subtype = instant);
+CREATE TABLE clocks (moments instant[], dates date[], one stay, many stay[], reach stretch, hours timetz[]);
+SELECT try('clocks', m) FROM (VALUES
+    ('{"moments":["2026-11-01 10:00Z",null],"dates":[["2026-11-01"],["epoch"]],"one":{"guest":"see you tomorrow, or now","arrival":"2026-11-01 10:00Z","today":"now"}}'),
+    ('{"many":[{"guest":"now"},{"guest":5,"nights":["2026-11-01"]},null],"reach":"[2026-11-01 10:00Z,infinity)","hours":["10:00+01"]}'),
+    ('{"moments":["now"]}'),
+    ('{"moments":"{now}"}'),
+    ('{"moments":["\u006eow"]}'),
+    ('{"moments":[20261101]}'),
+    ('{"dates":[["2026-11-01"],["Today"]]}'),
+    ('{"dates":["\u0074oday"]}'),
+    ('{"dates":[20261101]}'),
+    ('{"one":{"arrival":"now"}}'),
+    ('{"one":{"arrival":20261101}}'),
+    ('{"one":{"arrival":"2026-11-01 10:00Z","arrival":"tomorrow"}}'),
+    ('{"one":{"nights":["2026-11-01","yesterday"]}}'),
+    ('{"many":[{"guest":"a"},{"arrival":" now "}]}'),
+    ('{"reach":"[2026-11-01 10:00Z,now)"}'),
+    ('{"hours":["10:00"]}')) v(m);
+
 -- nested paths, a column over a whole object beside columns inside it, two columns of one field
 CREATE TABLE nested (a int, b text, whole jsonb, again bigint, deep int);
 SELECT try('nested', m, '{{a,field,o.a},{b,field,o.b},{whole,field,o},{again,field,o.a},{deep,field,o.p.q.r}}') FROM (VALUES
