@@ -180,6 +180,11 @@ TABLE typed;
 TABLE typed_batch;
 DROP VIEW typed;
 
+-- its rows are not a source
+SELECT deltaflow.create_view('by_plate', 'SELECT license, count(*) AS n FROM toll GROUP BY 1');
+SELECT deltaflow.create_view('most', 'SELECT max(n) FROM by_plate');
+DROP VIEW by_plate;
+
 -- it goes with the types and collations of its state
 CREATE TYPE vehicle AS ENUM ('car', 'truck');
 CREATE COLLATION plain FROM "C";

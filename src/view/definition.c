@@ -41,6 +41,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "catalog/catalog.h"
 #include "compat.h"
 #include "view/definition.h"
 #include "view/rules.h"
@@ -268,6 +269,10 @@ flatten_relation(const RangeTblEntry *rte, Definition *definition)
 	table_close(relation, NoLock);
 	if (refusal != NULL)
 		return refusal;
+	if (is_view && view_by_live(rte->relid) != NULL)
+		return refuse(-1, psprintf("continuous view \"%s\" cannot be the source of another", get_rel_name(rte->relid)),
+					  "What changes in its rows is not passed on.",
+					  "Read the same source in both definitions, or aggregate the live view in the query that reads it.");
 	if (is_view)
 		return flatten(view_definition(rte->relid), NULL, false, definition);
 
