@@ -29,6 +29,7 @@
 
 #define EXPIRE_ROWS	5000		/* of one view in one epoch */
 #define RESUME_HINT	"Correct the cause, then SELECT deltaflow.resume('%s'): the view is filled again."
+#define PATH_HINT	"Functions run with search_path pg_catalog, pg_temp here: name schemas in their bodies, or give them SET search_path. Then SELECT deltaflow.resume('%s')."
 
 /* The view's qualified name, for messages and hints. */
 static char *
@@ -161,6 +162,17 @@ views_open(Pipeline *pipeline)
 	}
 }
 
+/* The next step after an error. */
+static const char *
+hint_for(const ErrorData *error, const char *name)
+{
+	/* what a function finds by its caller's search_path, and not by ours */
+	if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION || error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+		error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT)
+		return psprintf(PATH_HINT, name);
+	return error->hint != NULL ? error->hint : psprintf(RESUME_HINT, name);
+}
+
 /* Notes that a view failed with an error; its name may need the catalog, so in a unit. */
 typedef struct Failing
 {
@@ -176,8 +188,7 @@ record_failure(Pipeline *pipeline, void *argument)
 	char	   *message = failing->error->detail == NULL ? failing->error->message :
 		psprintf("%s: %s", failing->error->message, failing->error->detail);
 
-	view_fails(pipeline, failing->view, message,
-			   failing->error->hint != NULL ? failing->error->hint : psprintf(RESUME_HINT, name));
+	view_fails(pipeline, failing->view, message, hint_for(failing->error, name));
 	ereport(pipeline->nested ? WARNING : LOG,
 			(errmsg("view %s has failed: %s", name, message)));
 }

@@ -196,6 +196,15 @@ like(sql("SELECT state, last_error, hint FROM deltaflow.status WHERE name LIKE '
 sql('DELETE FROM fold WHERE d = 0', "SELECT deltaflow.resume('fragile')", "SELECT deltaflow.run_once('fold')");
 is(sql('SELECT sum(n) FROM fragile'), 10, 'resumed, it is filled again');
 
+# a function that finds by its caller's search_path what the view's does not hold
+sql('CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT $1 * 2 $$',
+	'CREATE FUNCTION four_times(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN twice(twice($1)); END $$',
+	q{SELECT deltaflow.create_view('lost', 'SELECT four_times(d) AS d, count(*) AS n FROM fold GROUP BY 1')}, "SELECT deltaflow.run_once('fold')");
+like(sql("SELECT state, last_error, hint FROM deltaflow.status WHERE name LIKE '%lost'"),
+	qr/^failed\|function twice\(integer\) does not exist\|.*search_path.*resume/, 'a function that is not found fails the view, and the hint knows why');
+sql('ALTER FUNCTION four_times(int) SET search_path = public', "SELECT deltaflow.resume('lost')", "SELECT deltaflow.run_once('fold')");
+is(sql('SELECT sum(n) FROM lost'), 10, 'with a search_path of its own it is found');
+
 ### random cuts, errors in the middle: every id once
 my $seed = seed_random();
 
