@@ -23,7 +23,7 @@ use Exporter 'import';
 use Differential::Definition qw(answer_sql batch_sql compared_sql borders_sql in_range_sql);
 use JSON::PP;
 
-our @EXPORT_OK = qw(run_batch);
+our @EXPORT_OK = qw(run_batch run_borders);
 
 my $json = JSON::PP->new->canonical->allow_nonref;
 
@@ -37,7 +37,7 @@ sub run_batch
 	my $zone = $self->{case}{zone};
 	my $answer = answer_sql($asked, $relation, $zone);
 	my $fails = $self->sql('SELECT differential.failure(' . literal(compared_sql($asked, $answer, plain => 1)) . ')');
-	my ($since, $until) = $fails eq '' ? borders($self, $asked, $step, $answer) : ();
+	my ($since, $until) = run_borders($self, $asked, $step, $answer);
 	my $target = target($self, $view, $step);
 	my $in_range = in_range_sql($asked, $zone, $since, $until);
 	my $call = sprintf q(SELECT deltaflow.run('%s', '%s', %s, %s, %s, %s)), $view->{name}, $target, (map { defined $_ ? literal($_) : 'NULL' } $since, $until),
@@ -124,12 +124,13 @@ sub relation
 	return ('history', literal($json->encode({ $own => 'history_view' })));
 }
 
-# Borders as run gets them: of those that there are, at these shares.
-sub borders
+# Borders as run and recompute get them: of those that there are, at these shares; none where there is no answer.
+sub run_borders
 {
 	my ($self, $view, $step, $answer) = @_;
 	my $sql = borders_sql($view, $self->{case}{zone}, $answer);
-	my @borders = defined $sql ? split /\n/, $self->sql($sql) : ();
+	my $fails = defined $sql ? $self->sql('SELECT differential.failure(' . literal($answer) . ')') : 'no windows';
+	my @borders = $fails eq '' ? split /\n/, $self->sql($sql) : ();
 	my ($since, $until) = map { defined $_ && @borders ? $borders[ int $_ * @borders ] : undef } @$step{qw(since until)};
 
 	return ($since, $until);

@@ -8,7 +8,7 @@
 #
 # The oracle reads seen_table or seen_topic: the rows of a pipeline with the watermark their
 # epoch began with (wm_) and its number (epoch_).  A row is late for a window when
-# window end + lateness <= wm_, in epochs after the view was made (made_).  Windows that end at or before
+# window end + lateness <= wm_, in epochs after the view was made (made_), unless recompute has taken it in since (anew_).  Windows that end at or before
 # removed_ need not be there any more (option retain), rows after epoch upto_ have not been taken (a cap was
 # exceeded).  Where a window ends is computed here, in SQL, not by deltaflow.
 #
@@ -96,7 +96,7 @@ sub late_condition
 		$limit = '(' . window_end($view, $zone) . ") + interval '" . hours($view->{lateness}) . "'";
 	}
 	$limit = instant($view, $limit);
-	return "(epoch_ > made_ AND $limit <= wm_)";
+	return "(epoch_ > made_ AND $limit <= wm_ AND anew_ IS NOT TRUE)";
 }
 
 # Windows that overlap are kept in panes.
@@ -351,6 +351,7 @@ sub late_sql
 
 	return undef if !defined $late;
 	$late =~ s/epoch_ > made_/judged_/;
+	$late =~ s/ AND anew_ IS NOT TRUE//;
 	my $from = from_clause($view, "seen_$view->{source}", 'oracle');
 	my $with = ($view->{from} // '') eq 'cte' ? "WITH c AS (SELECT * FROM seen_$view->{source}) " : '';
 	my $window = $view->{window}{kind} eq 'session' ? "''" : in_utc($view, window_start($view)) . " || ' ' || " . in_utc($view, '(' . window_end($view, $zone) . ')');

@@ -55,6 +55,7 @@ sub generate
 	$case->{table} = table($case, $play) if chance(0.4);
 	add_ddl($case) if chance(0.6);
 	add_back($case) if chance(0.15) && !$case->{slow};
+	add_recomputes($case) if chance(0.5) && !$case->{slow};
 	return $case;
 }
 
@@ -616,6 +617,25 @@ sub add_batches
 
 	insert_steps($case, map { batch($case, pick(@views)) } 1 .. pick(0, 2, 4));
 	push @{ $case->{steps} }, map { batch($case, $_) } @views[ 0 .. int rand 2 ];
+}
+
+# recompute of views, where nothing is removed and nothing capped.
+sub add_recomputes
+{
+	my ($case) = @_;
+	my @views = grep { !$_->{options} } @{ $case->{views} };
+	my @late = grep { defined $_->{lateness} } @views;
+
+	for (1 .. pick(1, 2, 4))
+	{
+		my $view = pick(@late, @late, @views) // return;
+		my $step = { do => 'recompute', view => $view->{name} };
+
+		$step->{since} = rand if chance(0.6);
+		$step->{until} = rand if chance(0.6);
+		@$step{qw(since until)} = @$step{qw(until since)} if defined $step->{since} && defined $step->{until} && $step->{since} > $step->{until};
+		insert_steps($case, $step);
+	}
 }
 
 sub batch

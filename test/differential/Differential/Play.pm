@@ -14,9 +14,9 @@ use warnings;
 
 use Exporter 'import';
 
-use Differential::Batch qw(run_batch);
+use Differential::Batch qw(run_batch run_borders);
 use Differential::Ddl qw(ddl_sql);
-use Differential::Definition qw(view_sql oracle_sql late_sql compared_sql create_sql is_late_possible final_sql cap_sql has_panes);
+use Differential::Definition qw(view_sql oracle_sql late_sql compared_sql create_sql is_late_possible final_sql cap_sql has_panes answer_sql);
 use Differential::Tables qw(seconds_of);
 use JSON::PP;
 use Time::HiRes qw(time);
@@ -26,7 +26,7 @@ our @EXPORT_OK = qw(play);
 my $played = 0;
 
 my %do = (view => \&do_view, produce => \&do_produce, run => \&do_run, disturb => \&do_disturb, clock => \&do_clock, close => \&do_close,
-	set => \&do_set, pause => \&do_pause, resume => \&do_resume, batch => \&do_batch, ddl => \&do_ddl, back => \&do_back, check => \&do_check, end => \&do_end);
+	set => \&do_set, pause => \&do_pause, resume => \&do_resume, batch => \&do_batch, ddl => \&do_ddl, back => \&do_back, recompute => \&do_recompute, check => \&do_check, end => \&do_end);
 
 my $json = JSON::PP->new->canonical->allow_nonref;
 
@@ -384,6 +384,40 @@ sub do_back
 	$self->{taken_again} += $position - $offset;
 }
 
+# A view is made anew from what is stored, of a range or all: with the late rows up to here, in it.
+sub do_recompute
+{
+	my ($self, $step) = @_;
+	my $name = $step->{view};
+	my $view = $self->{views}{$name} or return;
+	my $zone = $self->{case}{zone};
+
+	return if !defined $self->{made}{$name} || $self->state_of($name) ne 'running';
+	$self->read_topic;
+	my ($since, $until) = $view->{window} && $view->{window}{kind} ne 'session' ? run_borders($self, $view, $step, answer_sql($view, 'everything')) : ();
+	my $call = sprintf "SELECT deltaflow.recompute('%s', %s, %s)", $name, map { defined $_ ? literal($_) : 'NULL' } $since, $until;
+	my ($changed, $error) = $self->try_sql($call);
+
+	if (defined $error)
+	{
+		my $own = $self->sql('SELECT differential.failure(' . literal("TABLE ${name}_batch") . ')');
+
+		$self->fail_with('anew', $name, "$error\n$call\n" . create_sql($view)) if $own eq '';
+		$self->{verdict}{both_fail}++;
+		return;
+	}
+	my $epoch = $self->epoch_of($view->{source});
+	my $time = $view->{time};
+	my $at = $view->{time_type} eq 'timestamp' ? " AT TIME ZONE '$zone'" : '';
+	my @range = ("epoch_ <= $epoch", (defined $since ? "$time >= timestamptz '$since'$at" : ()), (defined $until ? "$time < timestamptz '$until'$at" : ()));
+
+	push @{ $self->{anew}{$name} }, '(' . join(' AND ', @range) . ')';
+	$self->{verdict}{batches}++;
+	my $again = $self->sql($call);
+
+	$self->fail_with('anew', $name, "done again it changes $again rows\n$call\n" . create_sql($view)) if $again ne '0' && !is_in_order($view);
+}
+
 # Something happens to a worker, or to the server.
 sub do_disturb
 {
@@ -574,6 +608,7 @@ sub filled_in
 
 	$sql =~ s/\bseen_topic\b/seen_of_view/g if $self->has_own_rows($view);
 	$sql =~ s/\bjudged_\b/$judged/g;
+	$sql =~ s/\banew_\b/$self->{anew}{$name} ? '(' . join(' OR ', @{ $self->{anew}{$name} }) . ')' : 'false'/ge;
 	$sql =~ s/\bmade_\b/$self->{made}{$name}/g;
 	$sql =~ s/\bremoved_\b/$removed/g;
 	$sql =~ s/\bupto_\b/$self->{upto}/g;
