@@ -93,6 +93,7 @@ load_target(Pipeline *pipeline)
 	desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 
 	pipeline->map = row_map_create(pipeline->topic, rel, pipeline->row->filter);
+	stale_watch_parts(row_map_parts(pipeline->map));
 	pipeline->chunk.rows = row_batch_create(desc, CHUNK_ROWS);
 	pipeline->slots = slot_pool_create(desc, CHUNK_ROWS);
 	table_close(rel, NoLock);

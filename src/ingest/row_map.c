@@ -44,6 +44,7 @@ struct RowMap
 	ExprContext *econtext;
 	TupleTableSlot *source;
 	Bitmapset  *columns;
+	List	   *parts;			/* of PlanInvalItem: functions and domains that are compiled in */
 	bool		is_volatile;
 };
 
@@ -96,6 +97,18 @@ default_of(Relation target, Form_pg_attribute att)
 	return value;
 }
 
+/* An expression made ready to be compiled, noting what it is made of. */
+static Expr *
+planned(RowMap *map, Expr *expression)
+{
+	List	   *relations;		/* none: there are no subqueries */
+	List	   *parts;
+
+	expression = expression_planner_with_deps(expression, &relations, &parts);
+	map->parts = list_concat(map->parts, parts);
+	return expression;
+}
+
 /* Adds the step that fills one column of the target. */
 static void
 map_column(RowMap *map, const Topic *topic, Relation target, Form_pg_attribute att)
@@ -116,7 +129,7 @@ map_column(RowMap *map, const Topic *topic, Relation target, Form_pg_attribute a
 			return;
 	}
 	map->is_volatile |= contain_volatile_functions_not_nextval(value);
-	step->expression = ExecInitExpr(expression_planner((Expr *) value), NULL);
+	step->expression = ExecInitExpr(planned(map, (Expr *) value), NULL);
 }
 
 /* Compiles the filter and notes the columns that it reads. */
@@ -131,7 +144,7 @@ map_filter(RowMap *map, const Topic *topic, const char *text)
 	while ((member = bms_next_member(read, member)) >= 0)
 		if (member + FirstLowInvalidHeapAttributeNumber > 0)
 			map->columns = bms_add_member(map->columns, member + FirstLowInvalidHeapAttributeNumber);
-	map->filter = ExecInitQual(list_make1(expression_planner(filter)), NULL);
+	map->filter = ExecInitQual(list_make1(planned(map, filter)), NULL);
 }
 
 RowMap *
@@ -169,6 +182,12 @@ Bitmapset *
 row_map_columns(const RowMap *map)
 {
 	return map->columns;
+}
+
+const List *
+row_map_parts(const RowMap *map)
+{
+	return map->parts;
 }
 
 bool

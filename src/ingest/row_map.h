@@ -22,6 +22,9 @@ extern RowMap *row_map_create(const Topic *topic, Relation target, const char *f
 /* Columns of the topic that map and filter read, by attribute number. */
 extern Bitmapset *row_map_columns(const RowMap *map);
 
+/* Functions and domains that it is compiled of, PlanInvalItem: when one changes, the map is void. */
+extern const List *row_map_parts(const RowMap *map);
+
 /* Whether a default of the target runs a function that might look at the table. */
 extern bool row_map_volatile(const RowMap *map);
 

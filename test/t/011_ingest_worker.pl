@@ -8,7 +8,7 @@ use Deltaflow::Util;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $mock = Deltaflow::Mock->start(topics => { map { $_ => 2 } qw(orders changing timed trouble many kappa trimmed) });
+my $mock = Deltaflow::Mock->start(topics => { map { $_ => 2 } qw(orders changing timed replaced trouble many kappa trimmed) });
 my $node = deltaflow_node('main');
 
 create_broker($node, $mock->address);
@@ -86,6 +86,19 @@ caught_up('timed', 'the first row');
 my $first_stored = sql('SELECT clock_timestamp()');
 $mock->produce('timed', qq({"id": $_})), caught_up('timed', "row $_") for 2, 3;
 is(sql("SELECT stored_at BETWEEN '$first_stored' AND clock_timestamp() FROM timed WHERE id = 3"), 't', 'now() is the time of the epoch');
+
+### a function that is replaced counts at once, in a filter as in a default
+topic('replaced', 'id int');
+sql(q{CREATE FUNCTION wanted(id int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT id < 10'},
+	q{CREATE FUNCTION mark() RETURNS text LANGUAGE sql STABLE AS $$SELECT 'old'$$},
+	'CREATE TABLE replaced (id int, mark text DEFAULT mark())', "SELECT deltaflow.create_ingest('replaced_topic', 'replaced', filter => 'wanted(id)')");
+$mock->produce('replaced', '{"id": 1}', '{"id": 11}');
+caught_up('replaced', 'before functions were replaced');
+sql(q{CREATE OR REPLACE FUNCTION wanted(id int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT id >= 10'},
+	q{CREATE OR REPLACE FUNCTION mark() RETURNS text LANGUAGE sql STABLE AS $$SELECT 'new'$$});
+$mock->produce('replaced', '{"id": 2}', '{"id": 12}');
+caught_up('replaced', 'after it');
+is(sql('SELECT id, mark FROM replaced ORDER BY id'), "1|old\n12|new", 'each row by the functions of its time');
 
 ### trouble that passes
 topic('trouble', 'id int');
