@@ -35,6 +35,7 @@
 #include "worker/wake.h"
 
 #define BROKER_TIMEOUT_MS	10000
+#define BROKER_LEAST_MS		5000	/* a short wait is about commits: a broker is given time to answer */
 #define STEP_MS				100 /* looks even when nobody broadcasts: commits of run_once() */
 
 /* What is waited for. */
@@ -66,7 +67,7 @@ ask_ends(CatchUp *wait, int64 timeout_ms)
 	KafkaConsumer *consumer = consumer_open(topic->name, topic->options, topic->noptions);
 
 	wait->ends = consumer_ranges(consumer, &wait->nends,
-								 (int) Max(1, Min(timeout_ms, BROKER_TIMEOUT_MS)));
+								 (int) Max(BROKER_LEAST_MS, Min(timeout_ms, BROKER_TIMEOUT_MS)));
 	consumer_close(consumer);
 }
 

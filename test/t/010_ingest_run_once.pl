@@ -204,6 +204,7 @@ like(sql("SELECT state, last_error, hint FROM deltaflow.status WHERE name LIKE '
 	qr/^failed\|function twice\(integer\) does not exist\|.*search_path.*resume/, 'a function that is not found fails the view, and the hint knows why');
 sql('ALTER FUNCTION four_times(int) SET search_path = public', "SELECT deltaflow.resume('lost')", "SELECT deltaflow.run_once('fold')");
 is(sql('SELECT sum(n) FROM lost'), 10, 'with a search_path of its own it is found');
+is(sql("SELECT deltaflow.wait('lost', '0')"), 't', 'a wait of no time tells whether it has caught up');
 
 ### random cuts, errors in the middle: every id once
 my $seed = seed_random();
