@@ -201,7 +201,7 @@ sql('CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT 
 	'CREATE FUNCTION four_times(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN twice(twice($1)); END $$',
 	q{SELECT deltaflow.create_view('lost', 'SELECT four_times(d) AS d, count(*) AS n FROM fold GROUP BY 1')}, "SELECT deltaflow.run_once('fold')");
 like(sql("SELECT state, last_error, hint FROM deltaflow.status WHERE name LIKE '%lost'"),
-	qr/^failed\|function twice\(integer\) does not exist\|.*search_path.*resume/, 'a function that is not found fails the view, and the hint knows why');
+	qr/^failed\|function twice\(integer\) does not exist.*\|.*search_path.*resume/, 'a function that is not found fails the view, and the hint knows why');
 sql('ALTER FUNCTION four_times(int) SET search_path = public', "SELECT deltaflow.resume('lost')", "SELECT deltaflow.run_once('fold')");
 is(sql('SELECT sum(n) FROM lost'), 10, 'with a search_path of its own it is found');
 is(sql("SELECT deltaflow.wait('lost', '0')"), 't', 'a wait of no time tells whether it has caught up');
