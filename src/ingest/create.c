@@ -18,7 +18,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 
 #include "catalog/catalog.h"
 #include "compat.h"
@@ -28,6 +27,7 @@
 #include "ingest/relation.h"
 #include "ingest/row_map.h"
 #include "ingest/start.h"
+#include "ingest/target.h"
 #include "worker/control.h"
 #include "worker/wake.h"
 
@@ -69,11 +69,7 @@ check_target(Relation target)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("cannot ingest into table \"%s\"", name),
 				 errdetail("It is a temporary table or a system catalog.")));
-	if (check_enable_rls(RelationGetRelid(target), target->rd_rel->relowner, true) == RLS_ENABLED)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot ingest into table \"%s\": row-level security applies to its owner", name),
-				 errhint("ALTER TABLE %s NO FORCE ROW LEVEL SECURITY.", quote_identifier(name))));
+	target_check_row_security(target);
 }
 
 /* Name and target must be free. */

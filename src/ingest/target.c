@@ -32,8 +32,10 @@
 #include "nodes/makefuncs.h"
 #include "parser/parse_relation.h"
 #include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 
 #include "compat.h"
 #include "ingest/target.h"
@@ -447,6 +449,18 @@ begin_executor(Target *target, Oid relid)
 	target->mtstate->rootResultRelInfo = target->root;
 }
 
+void
+target_check_row_security(Relation target)
+{
+	const char *name = RelationGetRelationName(target);
+
+	if (check_enable_rls(RelationGetRelid(target), target->rd_rel->relowner, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot ingest into table \"%s\": row-level security applies to its owner", name),
+				 errhint("ALTER TABLE %s NO FORCE ROW LEVEL SECURITY.", quote_identifier(name))));
+}
+
 Target *
 target_begin(Oid relid, SlotPool *pool, bool one_by_one)
 {
@@ -458,6 +472,7 @@ target_begin(Oid relid, SlotPool *pool, bool one_by_one)
 	target->pool = pool;
 	target->one_by_one = one_by_one;
 	target->rel = table_open(relid, RowExclusiveLock);
+	target_check_row_security(target->rel);
 	target->command = GetCurrentCommandId(true);
 	begin_executor(target, relid);
 	if (target->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)

@@ -43,6 +43,9 @@ typedef enum RowFate
  */
 extern void target_nothing_deferred(void);
 
+/* ERROR when the policies of a table's row-level security are for its owner too: the store would pass them by. */
+extern void target_check_row_security(Relation target);
+
 /*
  * Opens the table for one transaction, in a child of CurrentMemoryContext, and
  * fires BEFORE STATEMENT triggers.  A batch has at most the pool's capacity.

@@ -75,6 +75,13 @@ sql('ALTER TABLE changing RENAME TO changed', 'CREATE ROLE other', 'GRANT SELECT
 $mock->produce('changing', '{"id": 4, "a": "x", "b": "y"}');
 caught_up('changing', 'after it was renamed and given away');
 is(sql('SELECT id, b, c FROM changed ORDER BY id'), "1||5\n2|y|5\n3|y|5\n4|y|5", 'every row has the columns of its time');
+sql('ALTER TABLE changed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY');
+$mock->produce('changing', '{"id": 5, "a": "x", "b": "y"}');
+wait_for_rows($node, "SELECT last_error, hint FROM deltaflow.status WHERE name = 'changing'",
+	'cannot ingest into table "changed": row-level security applies to its owner|ALTER TABLE changed NO FORCE ROW LEVEL SECURITY.', 'policies that its owner is under are not passed by');
+sql('ALTER TABLE changed NO FORCE ROW LEVEL SECURITY');
+caught_up('changing', 'once they are for others only');
+is(sql('SELECT count(*) FROM changed WHERE id = 5'), 1, 'with nothing lost');
 sql('DROP TABLE changed');
 is(sql("SELECT count(*) FROM deltaflow.status WHERE name = 'changing'"), 0, 'dropping the table ends the ingest');
 
