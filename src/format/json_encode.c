@@ -5,11 +5,13 @@
  * The columns' paths are a tree, as in json.c, written depth first: an object per
  * inner node, in the order in which the columns are declared.  A value is written
  * as to_json() writes it, so that reading gives the value back; dates and times
- * with a unit are written as integers of that unit.  NULL is null, and an inner
- * object in which all is NULL is null itself.
+ * with a unit are written as integers of that unit, and types of users as their text,
+ * also where they have a cast to json: reading takes their text.  NULL is null, and an
+ * inner object in which all is NULL is null itself.
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
@@ -26,6 +28,8 @@
 struct JsonWriter
 {
 	FmgrInfo	to_json;
+	FmgrInfo	output;			/* of a user's type, instead */
+	bool		as_text;
 	Oid			base;
 	TimeUnit	unit;
 };
@@ -46,6 +50,8 @@ json_writer_create(const TopicColumn *column)
 {
 	JsonWriter *writer = palloc0(sizeof(JsonWriter));
 	Node	   *argument = (Node *) makeNullConst(column->type, column->typmod, InvalidOid);
+	Oid			output;
+	bool		varlena;
 
 	fmgr_info(F_TO_JSON, &writer->to_json);
 	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSON, JSONOID, list_make1(argument),
@@ -53,6 +59,10 @@ json_writer_create(const TopicColumn *column)
 					   &writer->to_json);
 	writer->base = getBaseType(column->type);
 	writer->unit = column->unit;
+	writer->as_text = writer->base >= FirstNormalObjectId && !type_is_rowtype(writer->base) &&
+		!OidIsValid(get_element_type(writer->base));
+	getTypeOutputInfo(writer->base, &output, &varlena);
+	fmgr_info(output, &writer->output);
 	return writer;
 }
 
@@ -92,6 +102,11 @@ json_write(JsonWriter *writer, Datum value, StringInfo out)
 	if (has_unit(writer, value))
 	{
 		appendStringInfo(out, INT64_FORMAT, in_unit(writer, value));
+		return;
+	}
+	if (writer->as_text)
+	{
+		escape_json(out, OutputFunctionCall(&writer->output, value));
 		return;
 	}
 	json = DatumGetTextPP(FunctionCall1(&writer->to_json, value));

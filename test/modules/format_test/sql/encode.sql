@@ -37,6 +37,18 @@ RESET extra_float_digits;
 SELECT w.format, record, d.row_text IS NOT DISTINCT FROM x::text AS same
 FROM by_settings x, written w, decode_record('by_settings', convert_to(record, 'UTF8'), w.format) d ORDER BY w.format DESC;
 
+-- a type of a user's own with a cast to json (as hstore has): its text, which its input function takes
+CREATE TYPE tag;
+CREATE FUNCTION tag_in(cstring) RETURNS tag LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+CREATE FUNCTION tag_out(tag) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+CREATE TYPE tag (INPUT = tag_in, OUTPUT = tag_out, LIKE = text);
+CREATE CAST (tag AS text) WITHOUT FUNCTION;
+CREATE FUNCTION tag_json(tag) RETURNS json LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT json_build_object('tag', $1::text) $$;
+CREATE CAST (tag AS json) WITH FUNCTION tag_json(tag);
+CREATE TABLE tagged (t tag);
+SELECT to_json(x) AS by_cast, record, row_text = x::text AS same
+FROM (VALUES (ROW('a "b"')::tagged)) v(x), encode_row('tagged', x) w(record), decode_record('tagged', convert_to(record, 'UTF8'), 'json');
+
 -- nested paths, units, metadata
 CREATE TABLE event (kind int, auction bigint, price numeric, name text, at timestamptz, day date, k text, part int, h jsonb, hs text[], off bigint);
 CREATE FUNCTION write(e event, format text DEFAULT 'json', options text[] DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
