@@ -23,6 +23,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "datatype/timestamp.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
@@ -71,6 +73,16 @@ border_behind(LiveView *view, TimestampTz start)
 	return window_limits_of(view->limits, TimestampTzGetDatum(start))->end;
 }
 
+/*
+ * The least horizon that says that something was removed: behind the window of rows at -infinity, which ends there.
+ * Local times stay clear of where they have no instant.
+ */
+static TimestampTz
+first_border(LiveView *view)
+{
+	return view->spec->window.time_type == TIMESTAMPOID ? MIN_TIMESTAMP + 2 * USECS_PER_DAY : MIN_TIMESTAMP;
+}
+
 static bool
 is_expired(void *arg, TimestampTz start)
 {
@@ -94,7 +106,7 @@ expire_windows(LiveView *view, TimestampTz watermark, int64 retain, int64 max_ro
 		CommandCounterIncrement();
 		view->removed_to = last;
 		view->stored_groups -= removed;
-		*horizon = border_behind(view, last);
+		*horizon = Max(border_behind(view, last), first_border(view));
 	}
 	return removed < max_rows;
 }

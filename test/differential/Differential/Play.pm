@@ -378,6 +378,11 @@ sub do_back
 	my $position = $self->sql("SELECT a.next_offset FROM deltaflow.position a JOIN deltaflow.pipeline p ON p.id = a.pipeline_id WHERE p.name = '$name' AND a.topic_partition = $step->{partition}");
 
 	return if $position eq '';
+
+	# it counts as an epoch; a view that waits for its first one would be filled in the second
+	my $epoch = $self->epoch_of('table');
+
+	return if grep { $self->{views}{$_}{source} eq 'table' && $self->{made}{$_} == $epoch } keys %{ $self->{made} };
 	my $offset = int $position * $step->{share};
 
 	$self->sql("SELECT deltaflow.set_position('$name', $step->{partition}, $offset)");
