@@ -20,6 +20,7 @@ SELECT topic_partition, first_offset, next_offset FROM deltaflow.position ORDER 
 SELECT deltaflow.create_ingest('toll_topic', 'toll', start => '{"0": 0}', name => 'other');
 CREATE TABLE toll2 (booth int);
 SELECT deltaflow.create_ingest('toll_topic', 'toll2', start => '{"0": 0}', name => 'toll');
+SELECT deltaflow.create_ingest('toll_topic', 'toll2', start => '{"0": 0}', name => '');
 SELECT deltaflow.create_ingest('toll_topic', 'toll2', start => '{"0": 0}', name => 'second');
 
 -- a foreign table in use stays with its topic, all else of it may change

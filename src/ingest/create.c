@@ -72,12 +72,17 @@ check_target(Relation target)
 	target_check_row_security(target);
 }
 
-/* Name and target must be free. */
+/* There must be a name, and it and the target must be free. */
 static void
 check_free(const char *name, Oid target)
 {
 	PipelineRow *other = pipeline_by_target(target);
 
+	if (name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("the name of an ingest cannot be empty"),
+				 errhint("Leave it out for the name of the target.")));
 	if (other != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
