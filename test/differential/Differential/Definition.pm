@@ -324,7 +324,13 @@ sub stored_window
 	my $start = "date_bin($width, $time, $origin)";
 	my $last = $window->{kind} eq 'hop' ? "$start + $size" : "date_bin($size, $time, $origin) + $size";
 
-	return ($start, instant($view, "$last + $lateness"), "$time IS NOT NULL AND (NOT isfinite($time) OR date_bin($step, $time, $origin) + $size > $time)");
+	my $has_window = "$time IS NOT NULL AND (NOT isfinite($time) OR date_bin($step, $time, $origin) + $size > $time)";
+
+	# a row that was late for all of its windows, the last of which may end before the pane counts as closed, is not stored
+	my $late = '(epoch_ > made_ AND ' . instant($view, "date_bin($step, $time, $origin) + $size + $lateness") . ' <= wm_)';
+
+	$has_window .= " AND $late IS NOT TRUE" if $window->{kind} eq 'hop';
+	return ($start, instant($view, "$last + $lateness"), $has_window);
 }
 
 # The first epoch at whose end a cap is exceeded, from the epochs of the log; '' when none is.
