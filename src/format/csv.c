@@ -59,6 +59,18 @@ character_option(const Topic *topic, const char *name, char otherwise)
 	return value[0];
 }
 
+/* What COPY refuses in the text that stands for NULL: it would not be read as one field. */
+static void
+check_null_text(const CsvDialect *dialect)
+{
+	if (strpbrk(dialect->null, "\r\n") != NULL || strchr(dialect->null, dialect->delimiter) != NULL ||
+		strchr(dialect->null, dialect->quote) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("option \"null\" cannot contain the delimiter, the quote or a line end"),
+				 errhint("Set option null of the foreign table to another text.")));
+}
+
 /* The options of the topic. */
 static CsvDialect
 read_dialect(const Topic *topic)
@@ -77,6 +89,7 @@ read_dialect(const Topic *topic)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("delimiter and quote must be different characters")));
+	check_null_text(&dialect);
 	if (header != NULL && (!parse_bool(header, &has_header) || has_header))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),

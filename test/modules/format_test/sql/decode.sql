@@ -192,6 +192,7 @@ SELECT sqlstate, message_text FROM decode_record('csv_line', '\x312cff2c32', 'cs
 SELECT try('csv_line', '1,x,2', format => 'csv', options => '{delimiter,ab}');
 SELECT try('csv_line', '1,x,2', format => 'csv', options => '{header,true}');
 SELECT try('csv_line', '1,x,2', format => 'csv', options => '{delimiter,"\""}');
+SELECT try('csv_line', '1,x,2', format => 'csv', options => '{"null","-,-"}');
 SELECT try('rest', '1', '{{others,metadata,unknown_fields}}', format => 'csv');
 
 -- raw
