@@ -47,7 +47,7 @@ typedef struct JsonDecoder
 	JsonToken  *tokens;
 	int			ninner;			/* tokens of nodes with children, but the root */
 	int		   *inner;
-	const char **inner_names;
+	const char **inner_names;	/* for messages: in the server's encoding */
 	JsonFields	unknown;
 	char	   *padded;			/* copy of a message that ends near a page's end */
 	size_t		padded_size;
@@ -131,7 +131,7 @@ list_inner(JsonDecoder *state, JsonNode *node)
 		if (child->nchildren == 0 || child->declared_only)
 			continue;
 		state->inner[state->ninner] = child->token;
-		state->inner_names[state->ninner++] = child->name;
+		state->inner_names[state->ninner++] = pg_any_to_server(child->name, child->name_len, PG_UTF8);
 		list_inner(state, child);
 	}
 }
@@ -247,6 +247,7 @@ refuse_message(JsonDecoder *state, JsonWalkResult result,
 			break;
 		case JSON_WALK_NOT_OBJECT:
 			if (!text_verify(data, len, NULL, refusal) ||
+				!text_to_server(&data, &len, NULL, refusal) ||
 				!json_check(data, len, NULL, refusal))
 				return false;
 			return refuse_record(refusal, ERRCODE_DATATYPE_MISMATCH, NULL,
@@ -267,7 +268,8 @@ check_inner(JsonDecoder *state, Refusal *refusal)
 
 		if (kind != JSON_ABSENT && kind != JSON_NULL && kind != JSON_OBJECT)
 			return refuse_record(refusal, ERRCODE_DATATYPE_MISMATCH, NULL,
-								 "field \"%s\" is not a JSON object", state->inner_names[i]);
+								 "field \"%s\" is not a JSON object",
+								 excerpt(state->inner_names[i], strlen(state->inner_names[i])));
 	}
 	return true;
 }
@@ -380,9 +382,12 @@ json_value_decode(ValueReader *reader, const char *data, size_t len,
 				  Datum *value, bool *isnull, Refusal *refusal)
 {
 	JsonToken	token;
+	const char *text = data;
+	size_t		text_len = len;
 
 	if (!text_verify(data, len, reader->column, refusal) ||
-		!json_check(data, len, reader->column, refusal))
+		!text_to_server(&text, &text_len, reader->column, refusal) ||
+		!json_check(text, text_len, reader->column, refusal))
 		return false;
 	while (len > 0 && is_space(*data))
 	{

@@ -15,7 +15,10 @@
 #define MESSAGE_BYTES 500
 #define EXCERPT_BYTES 100
 
-/* A copy that is cut at a character's boundary; "..." says so. */
+/*
+ * A copy that is cut at a character's boundary; "..." says so.  SQL_ASCII knows no
+ * characters, but texts of records are UTF-8 there, and clients read them so.
+ */
 static char *
 cut(const char *text, size_t len, int limit)
 {
@@ -23,7 +26,8 @@ cut(const char *text, size_t len, int limit)
 
 	if (len <= (size_t) limit)
 		return pnstrdup(text, len);
-	keep = pg_mbcliplen(text, Min(len, (size_t) limit * 2), limit);
+	keep = pg_encoding_mbcliplen(GetDatabaseEncoding() == PG_SQL_ASCII ? PG_UTF8 : GetDatabaseEncoding(),
+								 text, Min(len, (size_t) limit * 2), limit);
 	return psprintf("%.*s...", keep, text);
 }
 

@@ -233,6 +233,16 @@ value_from_text(ValueReader *reader, const char *text, size_t len,
 	return reader->domain == NULL || check_domain(reader, *value, false, refusal);
 }
 
+/* The bytes of a bytea as they are. */
+bool
+value_from_bytes(ValueReader *reader, const char *data, size_t len,
+				 Datum *value, bool *isnull, Refusal *refusal)
+{
+	*isnull = false;
+	*value = PointerGetDatum(cstring_to_text_with_len(data, len));
+	return reader->domain == NULL || check_domain(reader, *value, false, refusal);
+}
+
 /* true, false or null in full; the walker looked at the first letter only. */
 static bool
 word_is(const JsonToken *token, const char *word)
@@ -244,9 +254,14 @@ word_is(const JsonToken *token, const char *word)
 static bool
 refuse_token(ValueReader *reader, const JsonToken *token, Refusal *refusal)
 {
+	const char *text = token->text;
+	size_t		len = token->len;
+
+	if (!text_to_server(&text, &len, reader->column, refusal))
+		return false;
 	return refuse_with_detail(refusal, ERRCODE_INVALID_TEXT_REPRESENTATION, reader->column,
 							  pstrdup("invalid input syntax for type json"),
-							  psprintf("Token \"%s\" is invalid.", excerpt(token->text, token->len)));
+							  psprintf("Token \"%s\" is invalid.", excerpt(text, len)));
 }
 
 /* A JSON number: its grammar and cost first, because the walker looks at neither. */

@@ -103,6 +103,10 @@ value_plain_integer(const ValueReader *reader, const JsonToken *token, Datum *va
 /* NULL, if the domain allows. */
 extern bool value_from_null(ValueReader *reader, Datum *value, bool *isnull, Refusal *refusal);
 
+/* Bytes as they are, of a bytea or a domain over it. */
+extern bool value_from_bytes(ValueReader *reader, const char *data, size_t len,
+							 Datum *value, bool *isnull, Refusal *refusal);
+
 /* An integer known to the server (partition, offset, timestamp) as the column's type. */
 extern bool value_from_int64(ValueReader *reader, int64 number,
 							 Datum *value, bool *isnull, Refusal *refusal);

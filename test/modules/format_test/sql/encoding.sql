@@ -22,6 +22,29 @@ SELECT sqlstate, message_text FROM decode_record('words', '\x312ce282ac2c2c2c', 
 -- and back
 SELECT encode_row('words', ROW(1, 'Straße', 'ä', '{"ä": 1}', '{ß}')::words) = convert_from(convert_to('{"größe":1,"t":"Straße","v":"ä","j":{"ä": 1},"a":["ß"]}', 'UTF8'), 'LATIN1') AS utf8;
 
+-- what messages quote of a record is converted too, or refused: UTF-8 is no EUC_JP
+CREATE DATABASE format_test_euc_jp ENCODING 'EUC_JP' LOCALE 'C' TEMPLATE template0;
+\c format_test_euc_jp
+SET client_min_messages = warning;
+SET client_encoding = 'UTF8';
+CREATE EXTENSION format_test;
+CREATE TABLE words (id int, t text, inside int);
+SELECT m AS record, message_text, convert_to(detail, 'UTF8') IS NULL AS no_detail FROM unnest('{"{\"id\":6日}","{\"id\":t日本}","{\"id\":n日本}","\"日本\"","[日本]","日本","{\"日\":{\"本\":1},\"id\":1}","{\"日\":5}"}'::text[]) m,
+    decode_record('words', convert_to(m, 'UTF8'), 'json', NULL, NULL, '{{inside,field,日.本}}');
+SELECT m AS key, row_text, message_text, convert_to(detail, 'UTF8') IS NULL AS no_detail FROM unnest('{日,"日本\"","\"日本\"","\"本"}'::text[]) m,
+    decode_record('words', '{}', 'json', convert_to(m, 'UTF8'), '{key_format,json}', '{{t,metadata,key}}');
+
+-- SQL_ASCII takes UTF-8 as it is, and does not cut it in a character
+CREATE DATABASE format_test_sql_ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0;
+\c format_test_sql_ascii
+SET client_min_messages = warning;
+SET client_encoding = 'UTF8';
+CREATE EXTENSION format_test;
+CREATE TABLE words (id int, ts timestamp);
+SELECT detail FROM decode_record('words', convert_to('{"id":6' || repeat('日', 100) || '}', 'UTF8'));
+
 \c postgres
 SET client_min_messages = warning;
 DROP DATABASE format_test_latin1;
+DROP DATABASE format_test_euc_jp;
+DROP DATABASE format_test_sql_ascii;
