@@ -13,6 +13,7 @@
 
 #include "access/transam.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
@@ -66,31 +67,46 @@ json_writer_create(const TopicColumn *column)
 	return writer;
 }
 
-/* A date/time value as an integer in the column's unit, towards the past. */
-static int64
-in_unit(const JsonWriter *writer, Datum value)
+/* Numbers with a unit are read up to 18 digits. */
+#define READABLE_NUMBERS INT64CONST(1000000000000000000)
+
+/* A date/time value as microseconds since 2000; false where only its type can count so far. */
+static bool
+timestamp_of(const JsonWriter *writer, Datum value, Timestamp *timestamp)
+{
+	DateADT		date;
+
+	if (writer->base != DATEOID)
+	{
+		*timestamp = DatumGetTimestamp(value);
+		return !TIMESTAMP_NOT_FINITE(*timestamp);
+	}
+	date = DatumGetDateADT(value);
+	return !DATE_NOT_FINITE(date) &&
+		!pg_mul_s64_overflow(date, USECS_PER_DAY, timestamp) && IS_VALID_TIMESTAMP(*timestamp);
+}
+
+/*
+ * A date/time value as an integer in the column's unit, towards the past.  False:
+ * it is written as text, because the column has no unit, or because reading takes
+ * no such number (infinities, and what is too far away for microseconds since 1970).
+ */
+static bool
+in_unit(const JsonWriter *writer, Datum value, int64 *number)
 {
 	static const int64 micros_per_unit[] = {
 		[UNIT_SECONDS] = USECS_PER_SEC, [UNIT_MILLISECONDS] = 1000, [UNIT_MICROSECONDS] = 1
 	};
-	int64		unit = micros_per_unit[writer->unit];
-	int64		micros = writer->base == DATEOID ? DatumGetDateADT(value) * USECS_PER_DAY
-		: DatumGetTimestamp(value);
+	Timestamp	timestamp;
+	int64		micros;
+	int64		unit;
 
-	micros += (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-	return micros / unit - (micros % unit < 0);
-}
-
-/* Whether the value has a number in the column's unit; infinities have none. */
-static bool
-has_unit(const JsonWriter *writer, Datum value)
-{
-	if (writer->unit == UNIT_NONE)
+	if (writer->unit == UNIT_NONE || !timestamp_of(writer, value, &timestamp) ||
+		pg_add_s64_overflow(timestamp, (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY, &micros))
 		return false;
-	if (writer->base == DATEOID)
-		return !DATE_NOT_FINITE(DatumGetDateADT(value));
-	return (writer->base == TIMESTAMPOID || writer->base == TIMESTAMPTZOID) &&
-		!TIMESTAMP_NOT_FINITE(DatumGetTimestamp(value));
+	unit = micros_per_unit[writer->unit];
+	*number = micros / unit - (micros % unit < 0);
+	return *number > -READABLE_NUMBERS && *number < READABLE_NUMBERS;
 }
 
 /* One value, not NULL, as JSON in the server's encoding. */
@@ -98,10 +114,11 @@ void
 json_write(JsonWriter *writer, Datum value, StringInfo out)
 {
 	text	   *json;
+	int64		number;
 
-	if (has_unit(writer, value))
+	if (in_unit(writer, value, &number))
 	{
-		appendStringInfo(out, INT64_FORMAT, in_unit(writer, value));
+		appendStringInfo(out, INT64_FORMAT, number);
 		return;
 	}
 	if (writer->as_text)

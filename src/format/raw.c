@@ -61,12 +61,8 @@ bool
 raw_value_decode(ValueReader *reader, const char *data, size_t len,
 				 Datum *value, bool *isnull, Refusal *refusal)
 {
-	if (reader->type == BYTEAOID)
-	{
-		*isnull = false;
-		*value = PointerGetDatum(cstring_to_text_with_len(data, len));
-		return true;
-	}
+	if (reader->base == BYTEAOID)
+		return value_from_bytes(reader, data, len, value, isnull, refusal);
 	if (!text_verify(data, len, reader->column, refusal) ||
 		!text_to_server(&data, &len, reader->column, refusal))
 		return false;

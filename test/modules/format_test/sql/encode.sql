@@ -49,6 +49,21 @@ CREATE TABLE tagged (t tag);
 SELECT to_json(x) AS by_cast, record, row_text = x::text AS same
 FROM (VALUES (ROW('a "b"')::tagged)) v(x), encode_row('tagged', x) w(record), decode_record('tagged', convert_to(record, 'UTF8'), 'json');
 
+-- dates and times that are too far away for microseconds since 1970: text, of which reading makes the same
+CREATE TABLE far (d date, ts timestamp, tz timestamptz);
+INSERT INTO far VALUES ('5874897-12-31', '294276-12-31 23:59:59.999999', '294276-12-31 23:59:59+00'), ('300000-01-01', '294247-01-10 04:00:54', '294247-01-10 04:00:55+00'),
+    ('294247-01-10', '4714-11-24 00:00:00 BC', '4714-11-24 00:00:00+00 BC'), ('4714-11-24 BC', 'infinity', '-infinity');
+SELECT record, row_text = x::text AS same
+FROM far x, encode_row('far', x, 'json', NULL, NULL, '{{d,unit,s},{ts,unit,us},{tz,unit,ms}}') w(record),
+    decode_record('far', convert_to(record, 'UTF8'), 'json', NULL, NULL, '{{d,unit,s},{ts,unit,us},{tz,unit,ms}}');
+
+-- domains over bytea, of raw values and keys
+CREATE DOMAIN blob AS bytea CHECK (VALUE <> '\x00');
+CREATE TABLE blobs (v blob, k blob);
+SELECT row_text, message_text FROM decode_record('blobs', '\xff3132', 'raw', '\xfe5c', NULL, '{{k,metadata,key}}');
+SELECT row_text FROM decode_record('blobs', '\x5c783331', 'raw', '', NULL, '{{k,metadata,key}}');
+SELECT stage, sqlstate, message_text FROM decode_record('blobs', '\x00', 'raw', NULL, NULL, '{{k,metadata,key}}');
+
 -- nested paths, units, metadata
 CREATE TABLE event (kind int, auction bigint, price numeric, name text, at timestamptz, day date, k text, part int, h jsonb, hs text[], off bigint);
 CREATE FUNCTION write(e event, format text DEFAULT 'json', options text[] DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
