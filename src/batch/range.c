@@ -162,6 +162,19 @@ range_of_time(const ViewSpec *spec, Expr *time, const TimeRange *range)
 	return clauses;
 }
 
+/* The times of the rows whose windows begin in the range. */
+static TimeRange
+first_times(const ViewSpec *spec, const TimeRange *range)
+{
+	TimeRange	times = *range;
+
+	if (times.has_since)
+		times.since = window_first_time(spec, times.since);
+	if (times.has_until)
+		times.until = window_first_time(spec, times.until);
+	return times;
+}
+
 /*
  * The range of a row's event time.  One that is computed is looked at only where the
  * definition's WHERE is true: behind it the definition computes it, and in other rows it may fail.
@@ -169,7 +182,8 @@ range_of_time(const ViewSpec *spec, Expr *time, const TimeRange *range)
 static List *
 range_of_rows(const ViewSpec *spec, const TimeRange *range)
 {
-	List	   *clauses = range_of_time(spec, spec->window.time, range);
+	TimeRange	times = first_times(spec, range);
+	List	   *clauses = range_of_time(spec, spec->window.time, &times);
 	CaseWhen   *when;
 	CaseExpr   *guarded;
 

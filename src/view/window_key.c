@@ -276,6 +276,44 @@ window_start_at(const ViewSpec *spec, Timestamp time)
 	return evaluate_with(spec, key->expr, expression_planner((Expr *) copyObject(spec->window.time)), time);
 }
 
+/* Whether windows are those of a zone's calendar, whose clocks may be set back over midnight. */
+static bool
+follows_clocks(const ViewSpec *spec)
+{
+	TargetEntry *key;
+	Oid			function;
+
+	if (spec->window.kind != WINDOW_TUMBLING)
+		return false;
+	key = list_nth_node(TargetEntry, spec->input_tlist, spec->keys[spec->window.key].input);
+	if (!IsA(key->expr, FuncExpr))
+		return false;
+	function = ((FuncExpr *) key->expr)->funcid;
+	return function == F_DATE_TRUNC_TEXT_TIMESTAMPTZ || function == F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT;
+}
+
+Timestamp
+window_first_time(const ViewSpec *spec, Timestamp start)
+{
+	Timestamp	before = start - 2 * USECS_PER_DAY; /* clocks are set back by a day at most */
+	Timestamp	first = start;
+
+	/* no clock was set before our era, and nothing is computed near the calendar's begin */
+	if (!follows_clocks(spec) || TIMESTAMP_NOT_FINITE(start) || start < -2000 * 366 * USECS_PER_DAY ||
+		window_start_at(spec, start - 1) < start)
+		return start;
+	while (first - before > 1)
+	{
+		Timestamp	middle = before + (first - before) / 2;
+
+		if (window_start_at(spec, middle) < start)
+			before = middle;
+		else
+			first = middle;
+	}
+	return first;
+}
+
 bool
 window_ending_after(const ViewSpec *spec, Timestamp time, WindowBounds *window)
 {

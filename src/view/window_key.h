@@ -16,6 +16,12 @@ extern bool window_recognise(Expr *key, WindowSpec *window);
 /* The start of the window that holds a time (on the view's scale), by the definition's own expression; of date_bin and date_trunc. */
 extern Timestamp window_start_at(const ViewSpec *spec, Timestamp time);
 
+/*
+ * The first time whose window begins at start.  It is before start where clocks were set back over midnight: date_trunc takes
+ * the second of two midnights, for the hour between them as well.
+ */
+extern Timestamp window_first_time(const ViewSpec *spec, Timestamp start);
+
 /* The first window that ends after that time; false: there is none, or the view's windows are no such. */
 extern bool window_ending_after(const ViewSpec *spec, Timestamp time, WindowBounds *window);
 

@@ -254,7 +254,7 @@ subtest 'class 15: a group vanishes and reappears' => sub {
 
 subtest 'class 19: days and hours of zones through both changes of time' => sub {
 	set_up('class_19', 'at timestamptz, i int');
-	my %zones = (paris => 'Europe/Paris', howe => 'Australia/Lord_Howe', santiago => 'America/Santiago');
+	my %zones = (paris => 'Europe/Paris', howe => 'Australia/Lord_Howe', santiago => 'America/Santiago', azores => 'Atlantic/Azores');
 
 	for my $name (sort keys %zones)
 	{
@@ -275,6 +275,18 @@ subtest 'class 19: days and hours of zones through both changes of time' => sub 
 	}
 	is(sql(q(SET TimeZone = 'Europe/Paris'; SELECT string_agg(n::text, ' ' ORDER BY w) FROM days_paris WHERE w::date IN ('2024-03-30', '2024-03-31', '2024-10-27', '2024-10-28'))), '144 138 150 144', 'Paris: 24, 23, 25 and 24 hours');
 	is(sql(q(SET TimeZone = 'Australia/Lord_Howe'; SELECT string_agg(n::text, ' ' ORDER BY w) FROM days_howe WHERE w::date IN ('2024-04-06', '2024-04-07', '2024-10-05', '2024-10-06'))), '144 147 144 141', 'Lord Howe: half an hour more and less');
+
+	# in the Azores, 27 October has two midnights, at 00:00 and 01:00 UTC: the day begins at the second, and has the rows between
+	for my $range ("'2024-10-26', '2024-10-27 01:00'", "'2024-10-27 01:00', '2024-10-28 01:00'")
+	{
+		is(sql("SELECT deltaflow.recompute('days_azores', $range)"), 0, "recompute: whole days between $range");
+		is(sql("SELECT count(*) FROM deltaflow.reconcile('days_azores', $range)"), 0, 'reconcile: the same');
+		sql("SELECT deltaflow.run('days_azores', 'days_azores_run', $range)");
+	}
+	same('days_azores');
+	is(sql(q(SELECT string_agg(n::text, ' ' ORDER BY w) FROM days_azores WHERE w::date IN ('2024-10-26', '2024-10-27'))), '144 150', 'Azores: 24 and 25 hours');
+	is(sql(q((TABLE days_azores_run EXCEPT ALL SELECT * FROM days_azores WHERE w::date IN ('2024-10-26', '2024-10-27')) UNION ALL (SELECT * FROM days_azores WHERE w::date IN ('2024-10-26', '2024-10-27') EXCEPT ALL TABLE days_azores_run))),
+		'', 'run: the same days');
 
 	# the zone is the one of the view's making, whoever runs it
 	sql(q(SET TimeZone = 'Europe/Paris'; SELECT deltaflow.create_view('pinned', $$SELECT date_trunc('day', at) AS w, to_char(at, 'YYYY-MM-DD HH24') AS h, count(*) AS n FROM source GROUP BY 1, 2$$)));
