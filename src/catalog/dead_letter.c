@@ -16,6 +16,8 @@
 
 #include "catalog/statement.h"
 #include "compat.h"
+#include "format/refusal.h"
+#include "format/value.h"
 
 #define MAX_HEADERS		256
 #define MAX_TEXT		4000	/* bytes of a message or detail */
@@ -35,20 +37,24 @@ bytes_argument(const char *bytes, size_t length, bool *isnull)
 	return PointerGetDatum(result);
 }
 
-/* Text that any client can read: valid in the server's encoding, at most MAX_TEXT bytes. */
+/*
+ * Text that any client can read: valid in the server's encoding, at most MAX_TEXT
+ * bytes.  What SQL_ASCII lets through ends the SELECT of a client of another encoding.
+ */
 static char *
 readable(const char *text, size_t length)
 {
+	int			encoding = GetDatabaseEncoding() == PG_SQL_ASCII ? PG_UTF8 : GetDatabaseEncoding();
 	StringInfoData clean;
 	const char *end = text + Min(length, MAX_TEXT);
 
 	initStringInfo(&clean);
 	while (text < end)
 	{
-		int			width = pg_encoding_mblen(GetDatabaseEncoding(), text);
+		int			width = pg_encoding_mblen(encoding, text);
 
 		if (*text != '\0' && width <= end - text &&
-			pg_encoding_verifymbchar(GetDatabaseEncoding(), text, width) == width)
+			pg_encoding_verifymbchar(encoding, text, width) == width)
 		{
 			appendBinaryStringInfo(&clean, text, width);
 			text += width;
@@ -69,6 +75,19 @@ readable_argument(const char *text, bool *isnull)
 	return text == NULL ? (Datum) 0 : CStringGetTextDatum(readable(text, strlen(text)));
 }
 
+/* A header's name or value: UTF-8 becomes the server's encoding, where it can. */
+static char *
+readable_header(const char *bytes, size_t length)
+{
+	Refusal		ignored;
+	const char *text = bytes;
+	size_t		text_length = length;
+
+	if (text_verify(bytes, length, NULL, &ignored) && text_to_server(&text, &text_length, NULL, &ignored))
+		return readable(text, text_length);
+	return readable(bytes, length);
+}
+
 /* Headers as JSON text [[name, value], ...]: an object would lose duplicates. */
 static char *
 headers_json(const KafkaRecord *record)
@@ -84,12 +103,12 @@ headers_json(const KafkaRecord *record)
 	for (int i = 0; i < n; i++)
 	{
 		appendStringInfoString(&json, i > 0 ? ", [" : "[");
-		escape_json(&json, readable(headers[i].name, strlen(headers[i].name)));
+		escape_json(&json, readable_header(headers[i].name, strlen(headers[i].name)));
 		appendStringInfoString(&json, ", ");
 		if (headers[i].value == NULL)
 			appendStringInfoString(&json, "null");
 		else
-			escape_json(&json, readable(headers[i].value, headers[i].value_len));
+			escape_json(&json, readable_header(headers[i].value, headers[i].value_len));
 		appendStringInfoChar(&json, ']');
 	}
 	appendStringInfoChar(&json, ']');

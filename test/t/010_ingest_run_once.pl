@@ -246,5 +246,26 @@ like(sql("SELECT state, last_error, hint FROM deltaflow.status WHERE name = 'ahe
 sql("SELECT deltaflow.set_position('ahead', 0, 0)", "SELECT deltaflow.resume('ahead')", "SELECT deltaflow.run_once('ahead')");
 is(sql('SELECT count(*) FROM ahead'), 501, 'and the hint leads on');
 
+### databases of other encodings: dead letters can be read, and headers are what they were
+$mock->command('create headers 1');
+$mock->produce_lines('headers', "0\tk\tno object\t\xc3\xa9=x\tbinary=\xff");
+for ([ latin1 => '233|\xff' ], [ sql_ascii => '195|\xff' ])
+{
+	my ($encoding, $expected) = @$_;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $encoding ENCODING '$encoding' LOCALE 'C' TEMPLATE template0");
+	$node->safe_psql($encoding, 'CREATE EXTENSION deltaflow');
+	create_broker($node, $mock->address, $encoding);
+	$node->safe_psql($encoding, q{
+		CREATE FOREIGN TABLE topic (id int) SERVER broker OPTIONS (topic 'headers');
+		CREATE TABLE stored (id int);
+		SELECT deltaflow.create_ingest('topic', 'stored');
+		SELECT deltaflow.run_once('stored');
+	});
+	my $headers = $encoding eq 'latin1' ? q{ascii(headers -> 0 ->> 0) || '|' || replace(headers -> 1 ->> 1, chr(255), '\xff')}
+	  : q{ascii(headers -> 0 ->> 0) || '|' || (headers -> 1 ->> 1)};
+	is($node->safe_psql($encoding, "SET client_encoding = 'UTF8'; SELECT $headers FROM deltaflow.dead_letters"), $expected, "headers of a dead letter in $encoding");
+}
+
 check_books($node, 'at the end');
 done_testing();
