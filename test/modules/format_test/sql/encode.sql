@@ -38,10 +38,12 @@ SELECT w.format, record, d.row_text IS NOT DISTINCT FROM x::text AS same
 FROM by_settings x, written w, decode_record('by_settings', convert_to(record, 'UTF8'), w.format) d ORDER BY w.format DESC;
 
 -- a type of a user's own with a cast to json (as hstore has): its text, which its input function takes
+SET client_min_messages = warning;
 CREATE TYPE tag;
 CREATE FUNCTION tag_in(cstring) RETURNS tag LANGUAGE internal IMMUTABLE STRICT AS 'textin';
 CREATE FUNCTION tag_out(tag) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
 CREATE TYPE tag (INPUT = tag_in, OUTPUT = tag_out, LIKE = text);
+RESET client_min_messages;
 CREATE CAST (tag AS text) WITHOUT FUNCTION;
 CREATE FUNCTION tag_json(tag) RETURNS json LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT json_build_object('tag', $1::text) $$;
 CREATE CAST (tag AS json) WITH FUNCTION tag_json(tag);
