@@ -266,12 +266,44 @@ prune(PipelineWorker *worker)
 
 /* What is to be done now and then, apart from epochs. */
 static void
-keep_house(PipelineWorker *worker)
+do_chores(PipelineWorker *worker)
 {
 	if (!worker->proven && (worker->committed || ms_until(worker->proven_at) == 0))
+	{
+		worker->proven_at = ms_from_now(PROVEN_MS); /* should this attempt fail */
 		prove(worker);
+	}
 	if (ms_until(worker->next_prune) == 0 || worker->retention != setting_epoch_retention)
 		prune(worker);
+}
+
+/*
+ * The same, and an error that trying again can help waits for the next time: a session
+ * may hold the pipeline's row for as long as its transaction takes.
+ */
+static void
+keep_house(PipelineWorker *worker)
+{
+	PG_TRY();
+	{
+		do_chores(worker);
+	}
+	PG_CATCH();
+	{
+		int			sqlstate = geterrcode();
+
+		if (!is_transient(sqlstate))
+			PG_RE_THROW();
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(TopMemoryContext);
+		if (sqlstate != ERRCODE_LOCK_NOT_AVAILABLE)
+			EmitErrorReport();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(TopMemoryContext);
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
 }
 
 /* Waits for records, or until something else is due. */

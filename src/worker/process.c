@@ -30,9 +30,10 @@
 
 /*
  * Settings no ALTER DATABASE or ALTER ROLE may change in a worker: limits meant
- * for interactive sessions, and what would change what code means.  With the
- * short deadlock_timeout the worker, which can retry, is the victim of a deadlock
- * that users' triggers or keys make, rather than their session.
+ * for interactive sessions, what would change what code means, and what would make
+ * an error that a subtransaction undoes the end of the process.  With the short
+ * deadlock_timeout the worker, which can retry, is the victim of a deadlock that
+ * users' triggers or keys make, rather than their session.
  */
 static const struct
 {
@@ -44,6 +45,7 @@ static const struct
 	{"transaction_timeout", "0", true},
 	{"idle_in_transaction_session_timeout", "0"},
 	{"idle_session_timeout", "0"},
+	{"exit_on_error", "off"},
 	{"lock_timeout", "5s"},
 	{"deadlock_timeout", "10ms"},
 	{"default_transaction_isolation", "read committed"},

@@ -123,13 +123,35 @@ $pid = worker_pid($node, 'orders');
 $node->safe_psql('postgres', q{ALTER DATABASE postgres SET statement_timeout = '1ms'; ALTER DATABASE postgres SET default_transaction_read_only = on});
 {
 	# our own sessions do without them from their first statement on
-	local $ENV{PGOPTIONS} = '-c statement_timeout=0 -c default_transaction_read_only=off';
+	local $ENV{PGOPTIONS} = '-c statement_timeout=0 -c default_transaction_read_only=off -c exit_on_error=off';
 
+	$node->safe_psql('postgres', q{ALTER DATABASE postgres SET exit_on_error = on; CREATE UNIQUE INDEX once ON orders (id)});
 	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
 	produce(1000);
 	wait_for_rows($node, 'SELECT count(*) FROM orders', $produced, 'settings of the database do not stop workers');
+	$mock->produce('orders', '{"id": 1, "amount": 1}');
+	wait_for_rows($node, q{SELECT count(*) FROM deltaflow.dead_letters WHERE sqlstate = '23505'}, 1, 'nor does a row that is refused, under exit_on_error');
 	$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET ALL');
+	$node->safe_psql('postgres', 'DROP INDEX once');
 }
+
+# a session that holds the pipeline's row when a worker, as yet without an epoch, wants to take its attempt back
+$pid = worker_pid($node, 'orders');
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+my $begun = "FROM pg_stat_activity WHERE pid <> $pid AND backend_type = 'deltaflow pipeline' AND state = 'idle'";
+wait_for_rows($node, "SELECT count(*) $begun", 1, 'another worker, past its start');
+$pid = worker_pid($node, 'orders');
+my $holder = $node->background_psql('postgres');
+my $waits = "FROM pg_stat_activity WHERE pid = $pid AND wait_event_type = 'Lock'";
+$holder->query_safe('BEGIN');
+$holder->query_safe('SELECT FROM deltaflow.pipeline FOR UPDATE');
+wait_for(sub { $node->safe_psql('postgres', "SELECT count(*) > 0 $waits") eq 't' || $node->safe_psql('postgres', 'SELECT attempts FROM deltaflow.pipeline') eq '0' }, 'the worker to want the row');
+wait_for_rows($node, "SELECT count(*) $waits", 0, 'and not for ever');
+$holder->query_safe('ROLLBACK');
+$holder->quit;
+produce(10);
+check_orders('after somebody held the row of the pipeline');
+is(worker_pid($node, 'orders'), $pid, 'by the same worker');
 
 # a snapshot that does not move
 $node->psql('postgres', q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT deltaflow.wait('orders')}, stderr => \$error);
@@ -143,9 +165,9 @@ $node->psql('postgres', q{SET ROLE reader; SELECT deltaflow.wait('totals')}, std
 like($error, qr/permission denied for view totals/, 'and nobody else');
 $mock->produce('orders', 'no json at all');
 $node->safe_psql('postgres', q{SELECT deltaflow.wait('orders')});
-is($node->safe_psql('postgres', q{SELECT count(*) FROM deltaflow.dead_letters}), 1, 'the owner sees a dead letter');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM deltaflow.dead_letters}), 2, 'the owner sees dead letters');
 is($node->safe_psql('postgres', q{SET ROLE reader; SELECT count(*) FROM deltaflow.dead_letters}), 0, 'another role does not');
-is($node->safe_psql('postgres', 'SET ROLE reader; ' . status('dead_letters')), 1, 'but how many there are');
+is($node->safe_psql('postgres', 'SET ROLE reader; ' . status('dead_letters')), 2, 'but how many there are');
 check_books($node, 'in the end');
 
 # and out
