@@ -166,11 +166,13 @@ views_open(Pipeline *pipeline)
 static const char *
 hint_for(const ErrorData *error, const char *name)
 {
-	/* what a function finds by its caller's search_path, and not by ours */
-	if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION || error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
-		error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT)
+	/* what a function finds by its caller's search_path, and not by ours; of functions the server only says to cast */
+	if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION)
 		return psprintf(PATH_HINT, name);
-	return error->hint != NULL ? error->hint : psprintf(RESUME_HINT, name);
+	if (error->hint != NULL)
+		return error->hint;
+	return psprintf(error->sqlerrcode == ERRCODE_UNDEFINED_TABLE || error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT ?
+					PATH_HINT : RESUME_HINT, name);
 }
 
 /* Notes that a view failed with an error; its name may need the catalog, so in a unit. */
